@@ -1,0 +1,81 @@
+/*
+ * Reads an image, as a stream and as hostile input: nothing is believed
+ * before its hash and its limits were checked, and nothing is allocated by a
+ * number from the file before the bytes are there.  What is wrong with an
+ * image is told by refuse(), with one sentence.
+ *
+ *	cleanup_image_reader struct image_reader *r = NULL;
+ *	image_reader_open(&r, path, err);
+ *	while ((n = image_reader_next(r, &frame, err)) > 0)
+ *		...
+ *	n == 0: END was reached and the whole image is as it was written.
+ */
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "image/frame.h"
+
+struct image_reader;
+
+struct image_frame {
+	uint32_t type; /* a record's tag, or IMAGE_TYPE_MEMORY */
+	uint32_t flags;
+	uint64_t index;       /* 0 is the first frame */
+	uint64_t file_offset; /* of the frame's header */
+
+	/* A record. */
+	const uint8_t *payload;
+	size_t length;
+
+	/* Memory. */
+	const struct page_run *runs;
+	size_t run_count;
+	const void *data; /* page-aligned; NULL when it was skipped */
+	size_t raw_length;
+	uint64_t data_offset; /* of raw data in the file; 0: compressed */
+};
+
+/* path "-" is standard input; a FIFO will do as well. */
+int image_reader_open(struct image_reader **ret, const char *path, struct error **err);
+
+/* Reads from a duplicate of fd from its position on; name is for the sentences. */
+int image_reader_open_fd(struct image_reader **ret, int fd, const char *name,
+			 struct error **err);
+
+void image_reader_free(struct image_reader *r);
+void image_reader_freep(struct image_reader **r);
+#define cleanup_image_reader __attribute__((cleanup(image_reader_freep)))
+
+/*
+ * From now on memory frames come without their data (and where the file can
+ * be sought, it is not read: then the hash of memory is not verified, while
+ * records, runs and the identity still are).
+ */
+void image_reader_skip_data(struct image_reader *r);
+
+/*
+ * 1: *ret is a verified frame, valid until the next call.  0: END; it and the
+ * absence of anything behind it were verified.  Negative: no image, a damaged
+ * one, or a failure to read.  The caller refuses an unknown record tag unless
+ * flags has IMAGE_FRAME_OPTIONAL.
+ */
+int image_reader_next(struct image_reader *r, struct image_frame *ret, struct error **err);
+
+const struct image_header *image_reader_header(const struct image_reader *r);
+/* What was read so far. */
+const struct image_stats *image_reader_stats(const struct image_reader *r);
+/* Valid after END. */
+struct image_identity image_reader_identity(const struct image_reader *r);
+
+/*
+ * The message of a record frame.  Free it with
+ * protobuf_c_message_free_unpacked(m, NULL).  Deep nesting and messages that
+ * would take far more memory than their bytes are refused.
+ */
+int image_unpack(const struct image_frame *frame, const ProtobufCMessageDescriptor *d,
+		 ProtobufCMessage **ret, struct error **err);
+
+/* Reads all of an image and says whether it is whole.  Both results may be NULL. */
+int image_verify(const char *path, struct image_stats *ret_stats,
+		 struct image_identity *ret_identity, struct error **err);

@@ -1,0 +1,68 @@
+/*
+ * Writes an image.  The file appears under its name only when it is whole and
+ * durable; until then nothing of it can be seen, and nothing is left behind
+ * when the writer is freed without a commit, or dies.
+ *
+ *	cleanup_image_writer struct image_writer *w = NULL;
+ *	image_writer_open(&w, "4242.stasis", NULL, err);
+ *	image_writer_record(w, TAG, &message.base, err);
+ *	memcpy(image_writer_buffer(w), ...);
+ *	image_writer_pages(w, runs, count, NULL, err);
+ *	image_writer_commit(w, err);
+ *
+ * After a failure every further call fails with the same errno.
+ * A pipe that nobody reads raises SIGPIPE: the program should ignore that.
+ */
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "image/frame.h"
+
+struct image_writer;
+
+struct image_writer_options {
+	int zstd_level; /* 0: memory is stored raw */
+};
+
+/*
+ * path "-" is standard output; a FIFO or a device is written in place.  An
+ * existing file is replaced at the commit.  o may be NULL.
+ */
+int image_writer_open(struct image_writer **ret, const char *path,
+		      const struct image_writer_options *o, struct error **err);
+
+/* Writes to a duplicate of fd from its position on; name is for the sentences. */
+int image_writer_open_fd(struct image_writer **ret, int fd, const char *name,
+			 const struct image_writer_options *o, struct error **err);
+
+/* One record, which every reader must know (else it refuses the image). */
+int image_writer_record(struct image_writer *w, uint32_t tag, const ProtobufCMessage *m,
+			struct error **err);
+
+/* One record that a reader may pass over when it does not know the tag. */
+int image_writer_record_optional(struct image_writer *w, uint32_t tag,
+				 const ProtobufCMessage *m, struct error **err);
+
+/* The writer's own page-aligned buffer of IMAGE_MAX_RAW bytes.  NULL: out of memory. */
+void *image_writer_buffer(struct image_writer *w);
+
+/*
+ * One memory frame: data holds the bytes of all runs, one run after the other.
+ * At most IMAGE_MAX_RUNS runs and IMAGE_MAX_RAW bytes.  data NULL: the bytes
+ * are in image_writer_buffer().
+ */
+int image_writer_pages(struct image_writer *w, const struct page_run *runs, size_t count,
+		       const void *data, struct error **err);
+
+/* END, fsync, and the name.  When it returns 0, the image is durable. */
+int image_writer_commit(struct image_writer *w, struct error **err);
+
+/* Frees the writer; without a commit the unfinished image is gone. */
+void image_writer_free(struct image_writer *w);
+void image_writer_freep(struct image_writer **w);
+#define cleanup_image_writer __attribute__((cleanup(image_writer_freep)))
+
+const struct image_stats *image_writer_stats(const struct image_writer *w);
+/* Valid after the commit. */
+struct image_identity image_writer_identity(const struct image_writer *w);
