@@ -1,0 +1,37 @@
+# A thin front to Meson and the scripts: each of these is the only command to type.
+PREFIX ?= /usr/local
+BUILD ?= build
+
+# Debian's own Python, which Meson is made for, whatever else comes first in PATH.
+PYTHON = /usr/bin/python3
+MESON_OPTIONS = --prefix=/ --libdir=lib -Dpkgconfig.relocatable=true
+
+all: setup-build
+	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
+
+demo: setup-demo
+	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
+	@tools/demo.sh $(BUILD)/cli/stasis
+
+test: setup-test
+	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
+	@tools/build.sh $(BUILD)-asan -Db_sanitize=address,undefined -Db_lundef=false \
+		-Dkind_tests=false
+	@$(PYTHON) tests/run.py --build $(BUILD) --asan-build $(BUILD)-asan $(TESTFLAGS)
+
+bench: setup-bench
+	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
+	@$(PYTHON) bench/run.py $(BUILD)/cli/stasis
+
+# The build is made for no particular place, so any PREFIX will do.
+install: all
+	@meson install --quiet --no-rebuild -C $(BUILD) --destdir "$(abspath $(DESTDIR)$(PREFIX))"
+	@echo "installed below $(DESTDIR)$(PREFIX)"
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan
+
+setup-%:
+	@tools/setup.sh $*
+
+.PHONY: all demo test bench install clean
