@@ -110,6 +110,7 @@ arch_batch_begin:
 	.globl	arch_batch_cure_at
 	.hidden	arch_batch_cure_at
 arch_batch_cure_at:
+.Lcure:
 	.quad	0
 	.globl	arch_batch_entry_at
 	.hidden	arch_batch_entry_at
@@ -181,7 +182,7 @@ arch_batch_entry_at:
 	.hidden	arch_batch_doorbell_at
 arch_batch_doorbell_at:
 	syscall
-	jmp	*arch_batch_cure_at(%rip)
+	jmp	*.Lcure(%rip)
 	ud2
 	.globl	arch_batch_end
 	.hidden	arch_batch_end

@@ -1,0 +1,56 @@
+/*
+ * A checkpoint in progress: what the kinds read from and add to.
+ */
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/vec.h"
+#include "task/file.h"
+#include "task/task.h"
+
+struct kind;
+
+/* A record for the image; message was malloc'ed in all its parts and is owned. */
+struct record {
+	const struct kind *kind;
+	ProtobufCMessage *message;
+};
+
+/* Content for memory frames besides the address spaces: a range of a file that fd can pread(2). */
+struct content {
+	uint32_t object;  /* id of the File whose record carries it */
+	int fd;           /* owned */
+	uint64_t offset, length; /* multiples of the page size */
+};
+
+/* One thing that several descriptions or mappings show (a pipe, a deleted inode, a memfd). */
+struct shared {
+	uint32_t space; /* the kind's tag */
+	uint64_t key[2];
+	uint32_t owner; /* id of the File that carries its content */
+};
+
+struct capture {
+	struct tree tree;
+	struct file_table files;
+	VEC(struct record) records;
+	VEC(struct content) contents;
+	VEC(struct shared) shared;
+	bool leave_running;
+};
+
+/* Adds a record.  -ENOMEM frees the message. */
+int capture_record(struct capture *c, const struct kind *kind, ProtobufCMessage *message);
+
+/* Returns the id of the File that carries it: owner itself when nobody was there before. 0: no memory. */
+uint32_t capture_share(struct capture *c, uint32_t space, uint64_t key0, uint64_t key1, uint32_t owner);
+
+/* Takes a duplicate of fd; finds the data of the file by SEEK_DATA and adds it.  ranges: what goes in the record. */
+int capture_content(struct capture *c, uint32_t object, int fd, uint64_t size, struct error **err);
+
+void capture_free(struct capture *c);
+#define cleanup_capture __attribute__((cleanup(capture_free)))

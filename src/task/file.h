@@ -1,0 +1,48 @@
+/*
+ * Open file descriptions of the target, and what is known of them from outside.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/vec.h"
+#include "proc/fdinfo.h"
+#include "task/task.h"
+
+struct kind;
+
+/*
+ * One open file description (or, for a mapping whose descriptor was closed, the
+ * file behind it: then fd is -1 and area is set).
+ */
+struct file {
+	uint32_t id;         /* unique in the image, from 1 */
+	const struct kind *kind;
+	struct task *task;   /* one task that has it, and ... */
+	int fd;              /* ... its number there; -1: only mapped */
+	int own;             /* our duplicate (pidfd_getfd), or -1 */
+	struct stat st;
+	char *link;          /* the target of /proc/PID/fd/N; for a mapping its path */
+	bool deleted;        /* link ended in " (deleted)", which is cut off */
+	int flags;           /* F_GETFL */
+	struct fdinfo info;
+	const struct vm_area *area; /* first mapping of it, where fd is -1 */
+	bool executable;     /* it is /proc/PID/exe */
+};
+
+struct file_table {
+	VEC(struct file *) files;
+	uint32_t last_id;
+};
+
+void file_free(struct file *f);
+void file_table_free(struct file_table *t);
+struct file *file_by_id(const struct file_table *t, uint32_t id);
+/* The description behind a number of a task's table, or NULL. */
+struct file *file_by_fd(const struct file_table *t, const struct task *task, int fd);
+
+/* "descriptor 5 (/tmp/x) of process 42": how obstacles name it; the caller frees. */
+char *file_describe(const struct file *f);

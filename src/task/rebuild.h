@@ -1,0 +1,83 @@
+/*
+ * A restore in progress: what the kinds read from and add to.
+ *
+ * The tool opens every description of the image once (files[].fd); the tasks
+ * inherit these descriptors under the same numbers and move them to their
+ * places by dup3(2) in a batch.
+ */
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/vec.h"
+#include "records.pb-c.h"
+
+struct kind;
+
+/* A description that is being restored. */
+struct rebuilt_file {
+	uint32_t id;
+	const struct kind *kind;
+	ProtobufCMessage *message;
+	int fd;       /* in the tool and, until the descriptors are arranged, in the tasks; -1: not open */
+	bool in_slot; /* some descriptor of some task shows it */
+	bool mapped;  /* some mapping shows it, or it is an executable */
+	bool map_write; /* ... shared and writable */
+};
+
+struct rebuilt_thread {
+	struct rebuilt_task *task;
+	Rec__Thread *record;
+	pid_t tid;     /* as the tool sees it */
+	pid_t ns_tid;  /* as the program sees it: the old number, or a new one with --pid=new */
+};
+
+struct rebuilt_task {
+	Rec__Task *record;
+	Rec__Memory *memory;
+	VEC(struct rebuilt_thread) threads; /* the main one first */
+	pid_t pid;
+	pid_t ns_pid;
+	int proc; /* directory descriptor of /proc/PID */
+	int mem;
+};
+
+struct rebuilt_shared {
+	uint32_t space;
+	uint64_t key;
+	int fds[2]; /* -1: none */
+};
+
+struct restore_options {
+	int pid_policy;             /* enum stasis_pid */
+	int standard[3];            /* descriptors of ours that take the place of external 0, 1, 2; -1: our own */
+	bool standard_given[3];
+};
+
+struct rebuild {
+	const struct restore_options *options;
+	Rec__Inventory *inventory;
+	VEC(struct rebuilt_task *) tasks;
+	VEC(struct rebuilt_file) files;
+	VEC(struct rebuilt_shared) shared;
+	bool private_pids; /* the tasks live in a private user and pid namespace */
+};
+
+struct rebuilt_file *rebuilt_file(const struct rebuild *r, uint32_t id);
+/* The description that a number of the task shows, or NULL. */
+struct rebuilt_file *rebuilt_slot(const struct rebuild *r, const struct rebuilt_task *t, uint32_t fd);
+/* By the number that the image knows it by; NULL: there is none. */
+struct rebuilt_task *rebuilt_task(const struct rebuild *r, uint32_t pid);
+struct rebuilt_thread *rebuilt_thread(const struct rebuild *r, uint32_t tid);
+/* What a pid or tid of the image is now, as the program sees it (another one with --pid=new only). */
+pid_t rebuilt_number(const struct rebuild *r, pid_t old);
+
+/* Finds or makes the entry of (space, key); a new one has fds {-1, -1}.  NULL: no memory. */
+struct rebuilt_shared *rebuilt_share(struct rebuild *r, uint32_t space, uint64_t key);
+
+void rebuild_free(struct rebuild *r);
+#define cleanup_rebuild __attribute__((cleanup(rebuild_free)))

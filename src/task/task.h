@@ -1,0 +1,77 @@
+/*
+ * What a checkpoint knows: a tree of tasks, each with its threads, mappings and
+ * descriptors.  "task" is a process here; the kernel's word for its parts is thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "arch/arch.h"
+#include "base/error.h"
+#include "base/vec.h"
+#include "proc/maps.h"
+#include "proc/stat.h"
+#include "proc/status.h"
+
+struct task;
+
+struct thread {
+	struct task *task;
+	pid_t tid;      /* as the tool sees it */
+	pid_t ns_tid;   /* as the program sees it */
+	struct proc_status status;
+	struct arch_regs regs; /* at the stop, unmended: the target continues with these */
+	struct arch_regs saved; /* what the image holds: mended so that a new thread can continue */
+	uint64_t sigmask;
+	int group_stop; /* not 0: it was stopped by this signal (SIGSTOP, SIGTSTP, ...) */
+	bool attached;
+};
+
+/* A number in a task's descriptor table. */
+struct slot {
+	int fd;
+	bool cloexec;
+	uint32_t file; /* id of the open file description */
+};
+
+struct task {
+	pid_t pid;    /* as the tool sees it */
+	pid_t ns_pid; /* as the program sees it */
+	pid_t ns_ppid, ns_pgid, ns_sid;
+	int pidfd;
+	int proc; /* directory descriptor of /proc/PID */
+	int mem;  /* /proc/PID/mem, for reading and writing */
+	struct proc_stat stat;
+	struct vm_areas areas;
+	VEC(struct thread *) threads; /* the main one first; owned */
+	VEC(struct slot) slots;       /* by number */
+};
+
+struct tree {
+	VEC(struct task *) tasks; /* parents before children; owned */
+};
+
+/*
+ * Opens what a task is looked at through.  -ESRCH: there is no such process,
+ * -EPERM and others as open(2) and pidfd_open(2).  The error says it in a sentence.
+ */
+int task_open(struct task **ret, pid_t pid, struct error **err);
+void task_free(struct task *task);
+void tree_free(struct tree *tree);
+#define cleanup_tree __attribute__((cleanup(tree_free)))
+
+struct thread *task_leader(const struct task *task);
+
+/* A file below /proc/PID, whole; the caller frees *ret.  Returns the length or -errno. */
+ssize_t task_slurp(const struct task *task, const char *name, char **ret);
+/* The target of a link below /proc/PID, malloc'ed, however long; or NULL with errno set. */
+char *task_readlink(const struct task *task, const char *name);
+
+/* Reads or writes the target's memory whatever its protection (FOLL_FORCE): 0 or -errno. */
+int task_read_memory(const struct task *task, uint64_t address, void *buf, size_t size);
+int task_write_memory(const struct task *task, uint64_t address, const void *buf, size_t size);
+
+/* As above, but never forced: for what the program could read itself. */
+ssize_t task_peek(const struct task *task, uint64_t address, void *buf, size_t size);
