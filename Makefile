@@ -15,8 +15,8 @@ demo: setup-demo
 
 test: setup-test
 	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
-	@tools/build.sh $(BUILD)-asan -Db_sanitize=address,undefined -Db_lundef=false \
-		-Dkind_tests=false
+	@tools/build.sh $(BUILD)-asan $(MESON_OPTIONS) -Dkind_tests=false \
+		-Db_sanitize=address,undefined -Db_lundef=false
 	@$(PYTHON) tests/run.py --build $(BUILD) --asan-build $(BUILD)-asan $(TESTFLAGS)
 
 bench: setup-bench
