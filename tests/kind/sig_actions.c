@@ -44,7 +44,7 @@ static void set_action(int sig, void (*fn)(int, siginfo_t *, void *), int flags)
 int main(void)
 {
 	/* No restorer and an address that nobody maps: kept as it is, being never called. */
-	struct kernel_sigaction odd = {(void *)0x123456789000, SA_NODEFER, NULL, 0x5555555555555555};
+	struct kernel_sigaction odd = {(void *)0x123456789000, SA_NODEFER, NULL, 0x55555555};
 	static const int flags[] = {
 		0, SA_RESTART, SA_NODEFER, SA_ONSTACK, (int)SA_RESETHAND, SA_RESTART | SA_ONSTACK,
 	};

@@ -36,7 +36,9 @@ int main(void)
 {
 	static const struct itimerspec often = {{0, 1000000}, {0, 1000000}};
 	/* As if it had been set 20 hours and a half ago. */
-	struct itimerspec hourly = {{time(NULL) - 20 * 3600 - 1800, 0}, {3600, 0}};
+	struct itimerspec hourly = {
+		.it_value = {time(NULL) - 20 * 3600 - 1800, 0}, .it_interval = {3600, 0},
+	};
 	int last, periodic, overrun;
 	siginfo_t info;
 	sigset_t set;

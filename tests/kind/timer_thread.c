@@ -27,7 +27,7 @@ static void await_calls(int more)
 int main(void)
 {
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_value.sival_int = 99};
-	struct itimerspec often = {{0, 10000000}, {0, 30000000}};
+	struct itimerspec often = {.it_value = {0, 10000000}, .it_interval = {0, 30000000}};
 	timer_t timer;
 
 	event.sigev_notify_function = call;

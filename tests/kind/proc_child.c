@@ -1,0 +1,25 @@
+/* EXPECT-REFUSAL: child */
+/* A program with a child process cannot be saved alone. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "check.h"
+
+int main(void)
+{
+	pid_t child = fork();
+
+	CHECK(child >= 0);
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+
+	test_ready();
+
+	CHECK(kill(child, SIGKILL) == 0);
+	CHECK_EQ(waitpid(child, NULL, 0), child);
+	test_passed();
+}
