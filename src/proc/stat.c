@@ -59,17 +59,22 @@ static uint64_t parse_number(struct scan *s)
 	return scan_dec(s);
 }
 
-/* The name may hold spaces and parentheses: it ends at the last one of the line. */
+/*
+ * The name may hold spaces, parentheses and newlines: it ends at the last
+ * parenthesis of the text.
+ */
 static int parse_comm(struct scan *s, struct proc_stat *stat)
 {
 	const char *close = memrchr(s->at, ')', scan_left(s));
-	struct scan name;
+	size_t len;
 
 	scan_expect(s, " (");
 	if (s->bad || !close || close < s->at)
 		return -EINVAL;
-	name = (struct scan){s->at, close, false};
-	scan_task_name(&name, stat->comm, sizeof stat->comm);
+	len = (size_t)(close - s->at);
+	if (len >= sizeof stat->comm)
+		len = sizeof stat->comm - 1;
+	memcpy(stat->comm, s->at, len);
 	s->at = close + 1;
 	scan_expect(s, " ");
 	return s->bad ? -EINVAL : 0;

@@ -11,10 +11,10 @@
 
 struct proc_stat {
 	pid_t pid;
-	char comm[PROC_NAME_MAX]; /* unescaped; may hold anything but NUL */
+	char comm[PROC_NAME_MAX]; /* raw, unlike in status: may hold ")", spaces, newlines */
 	char state;
 	pid_t ppid, pgrp, session;
-	int tty_nr; /* the kernel's encoding: see stat_tty() */
+	int tty_nr; /* the kernel's encoding: see stat_tty_major() */
 	pid_t tpgid;
 	uint32_t flags; /* PF_*: 0x00200000 is a kernel thread */
 	int64_t priority, nice;
