@@ -90,7 +90,7 @@ struct image_stats {
 /* The header that an image made here has. */
 struct image_header image_header_here(void);
 
-/* "x86-64" for 62; "machine 4711" when unknown.  Valid until the thread's next call. */
+/* "x86-64" for 62; "an unknown machine" where there is no name. */
 const char *image_arch_name(uint16_t arch);
 
 void image_header_encode(const struct image_header *h, uint8_t ret[IMAGE_HEADER_SIZE]);

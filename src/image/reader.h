@@ -22,7 +22,7 @@ struct image_frame {
 	uint32_t type; /* a record's tag, or IMAGE_TYPE_MEMORY */
 	uint32_t flags;
 	uint64_t index;       /* 0 is the first frame */
-	uint64_t file_offset; /* of the frame's header */
+	uint64_t file_offset; /* of the frame's header, from the beginning of the image */
 
 	/* A record. */
 	const uint8_t *payload;
@@ -33,7 +33,7 @@ struct image_frame {
 	size_t run_count;
 	const void *data; /* page-aligned; NULL when it was skipped */
 	size_t raw_length;
-	uint64_t data_offset; /* of raw data in the file; 0: compressed */
+	uint64_t data_offset; /* of raw data, likewise; 0: compressed */
 };
 
 /* path "-" is standard input; a FIFO will do as well. */
@@ -48,9 +48,9 @@ void image_reader_freep(struct image_reader **r);
 #define cleanup_image_reader __attribute__((cleanup(image_reader_freep)))
 
 /*
- * From now on memory frames come without their data (and where the file can
- * be sought, it is not read: then the hash of memory is not verified, while
- * records, runs and the identity still are).
+ * From now on memory frames come without their data.  In a regular file it is
+ * not even read: then the hash of a memory frame is not verified (its runs
+ * are still checked), while records and the identity are.
  */
 void image_reader_skip_data(struct image_reader *r);
 
