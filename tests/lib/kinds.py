@@ -41,8 +41,10 @@ class Program:
         self.checkpoint_options, self.restore_options = [], []
         self.timeout = 20.0
         with open(source) as file:
-            for word, levels, value in DIRECTIVE.findall(file.read()):
-                self.directive(word, levels.split() or LEVELS, value)
+            text = file.read()
+        self.says_passed = "test_passed(" in text
+        for word, levels, value in DIRECTIVE.findall(text):
+            self.directive(word, levels.split() or LEVELS, value)
 
     def directive(self, word, levels, value):
         if word == "LEVELS":
@@ -207,7 +209,7 @@ class Run:
             raise Skip(lines[-1].removeprefix("skipped:").strip() if lines else "no reason given")
         if status != 0:
             raise Failure(self.story(context + status_words(status)))
-        if "passed" not in tail(self.out).splitlines():
+        if self.program.says_passed and "passed" not in tail(self.out).splitlines():
             raise Failure(self.story(f"{context}exit status 0, but the program never came to "
                                      "say that it passed"))
 
