@@ -25,5 +25,5 @@ void vec_release(void **items, size_t *count, size_t *room);
 					  &(v)->room, sizeof *(v)->items))
 #define vec_free(v) vec_release((void **)&(v)->items, &(v)->count, &(v)->room)
 #define vec_each(it, v)                                                        \
-	for (__typeof__((v)->items) it = (v)->items;                           \
+	for (__typeof__((v)->items + 0) it = (v)->items;                       \
 	     it && it < (v)->items + (v)->count; it++)

@@ -1,0 +1,348 @@
+#include "inject/inject.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "base/fd.h"
+#include "inject/trace.h"
+
+#define CELL_MAX 512u
+#define SIGNAL_BIT(sig) (UINT64_C(1) << ((sig)-1))
+#define ALL_BLOCKED (~UINT64_C(0))
+
+static int lost(struct injection *in, struct error **err)
+{
+	return fail(err, ESRCH, "process %d ended in the middle of it", in->pid);
+}
+
+/* The cell always stands at the very end of a page, so that a left-over one is found again. */
+static uint64_t cell_place(const struct vm_area *area)
+{
+	return area->end - ((arch_cell_size() + 15) & ~(size_t)15);
+}
+
+static bool cell_fits(int mem, const struct vm_area *area)
+{
+	unsigned char bytes[CELL_MAX];
+	uint64_t at = cell_place(area);
+	size_t size = area->end - at;
+
+	if (fd_pread(mem, bytes, size, at) != (ssize_t)size)
+		return false;
+	if (memcmp(bytes, arch_code_magic(), ARCH_CODE_MAGIC) == 0)
+		return true;
+	/* No instruction is made of zeros only, and constants at the very end are not either. */
+	for (size_t i = 0; i < size; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+static uint64_t find_cell(int mem, const struct vm_areas *areas)
+{
+	vec_each(a, &areas->list)
+		if (a->path && strcmp(a->path, "[vdso]") == 0 && cell_fits(mem, a))
+			return cell_place(a);
+	vec_each(a, &areas->list)
+		if (!a->gate && a->path && a->path[0] == '/' && !a->shared &&
+		    (a->prot & PROT_EXEC) && (a->prot & PROT_READ) && cell_fits(mem, a))
+			return cell_place(a);
+	return 0;
+}
+
+/*
+ * A signal that a program takes no notice of, with or without a tracer: ignored by its own
+ * wish, or by default and without a handler.  A pending one must not be touched.
+ */
+static int find_doorbell(uint64_t ignored, uint64_t caught, uint64_t pending)
+{
+	static const int by_default[] = {SIGURG, SIGWINCH, SIGCHLD};
+
+	for (size_t i = 0; i < sizeof by_default / sizeof *by_default; i++)
+		if (!((caught | pending) & SIGNAL_BIT(by_default[i])))
+			return by_default[i];
+	for (int sig = SIGHUP; sig <= SIGSYS; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP && sig != SIGCONT &&
+		    (ignored & ~pending & SIGNAL_BIT(sig)))
+			return sig;
+	return 0;
+}
+
+int inject_begin(struct injection *in, pid_t pid, int mem, const struct vm_areas *areas,
+		 uint64_t ignored, uint64_t caught, uint64_t pending, struct error **err)
+{
+	uint64_t cell = find_cell(mem, areas);
+
+	if (!cell || arch_cell_size() > CELL_MAX)
+		return refuse(err, ENOSPC, NULL,
+			      "process %d has no page of code with %zu unused bytes at its end, in "
+			      "which the way back could be kept safe",
+			      pid, arch_cell_size());
+	*in = (struct injection){.pid = pid,
+				 .mem = mem,
+				 .cell = cell,
+				 .doorbell = find_doorbell(ignored, caught, pending)};
+	return 0;
+}
+
+int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, uint64_t sigmask,
+		 struct error **err)
+{
+	unsigned char cell[CELL_MAX];
+	struct arch_regs cure = *regs, at_cure = *regs;
+	int r;
+
+	/* A thread that cures itself has no kernel to restart its system call: it repeats it. */
+	if (arch_syscall_nr(regs) >= 0 && arch_syscall_result(regs) <= -512 &&
+	    arch_syscall_result(regs) >= -516)
+		arch_repeat_syscall(&cure);
+	arch_cell_fill(cell, &cure, sigmask);
+	r = trace_poke(tid, in->mem, in->cell, cell, arch_cell_size());
+	if (r < 0)
+		return fail_errno(err, -r, "cannot write into process %d", in->pid);
+
+	/* First the way back, then the mask: killed in between, it sets its mask to what it is. */
+	arch_set_ip(&at_cure, in->cell + arch_cell_after());
+	arch_set_syscall_result(&at_cure, 0);
+	at_cure.gp.orig_rax = (unsigned long)-1;
+	r = arch_set_regs(tid, &at_cure);
+	if (r < 0)
+		return lost(in, err);
+	in->tid = tid;
+	in->regs = *regs;
+	in->sigmask = sigmask;
+	r = trace_set_sigmask(tid, in->doorbell ? ALL_BLOCKED & ~SIGNAL_BIT(in->doorbell)
+						: ALL_BLOCKED);
+	return r < 0 ? lost(in, err) : 0;
+}
+
+/*
+ * Continues until a stop that concerns us.  SIGSTOP cannot be blocked: it waits
+ * until the thread is itself again.  Other signals that get through are
+ * those that the program ignores.
+ */
+static int next_stop(struct injection *in, bool to_syscall, struct stop *ret, struct error **err)
+{
+	for (;;) {
+		int r = to_syscall ? trace_continue_to_syscall(in->tid) : trace_continue(in->tid, 0);
+
+		if (r < 0 || trace_wait(in->tid, ret) < 0 || ret->kind == STOP_GONE)
+			return lost(in, err);
+		if (ret->kind == STOP_SIGNAL && ret->signal == SIGSTOP)
+			in->deferred = SIGSTOP;
+		else if (ret->kind == STOP_SYSCALL ||
+			 (ret->kind == STOP_SIGNAL && ret->signal == in->doorbell))
+			return 0;
+		else if (ret->kind == STOP_SIGNAL && ret->signal != SIGCHLD &&
+			 ret->signal != SIGURG && ret->signal != SIGWINCH)
+			return fail(err, EFAULT, "process %d met signal %d (%s) in our code",
+				    in->pid, ret->signal, strsignal(ret->signal));
+	}
+}
+
+int inject_call(struct injection *in, long nr, const uint64_t args[6], int64_t *ret,
+		struct error **err)
+{
+	struct arch_regs regs = in->regs;
+	struct stop stop;
+	int r;
+
+	arch_prepare_syscall(&regs, in->cell + arch_cell_call(), nr, args);
+	if (arch_set_regs(in->tid, &regs) < 0)
+		return lost(in, err);
+	for (int i = 0; i < 2; i++) {
+		do {
+			r = next_stop(in, true, &stop, err);
+			if (r < 0)
+				return r;
+		} while (stop.kind != STOP_SYSCALL);
+	}
+	if (arch_get_regs(in->tid, &regs) < 0)
+		return lost(in, err);
+	*ret = arch_syscall_result(&regs);
+	return 0;
+}
+
+int inject_map(struct injection *in, uint64_t hint, struct error **err)
+{
+	unsigned char code[BATCH_CODE_SIZE] = {0};
+	const uint64_t map[6] = {hint,
+				 BATCH_REGION_SIZE,
+				 PROT_READ | PROT_EXEC,
+				 MAP_PRIVATE | MAP_ANONYMOUS | (hint ? MAP_FIXED_NOREPLACE : 0),
+				 (uint64_t)-1,
+				 0};
+	int64_t at, done;
+	int r;
+
+	if (arch_batch_size() > sizeof code)
+		return fail(err, ENOSPC, "the batch runner is too large");
+	r = inject_call(in, SYS_mmap, map, &at, err);
+	if (r < 0)
+		return r;
+	if (at < 0 && at >= -4095)
+		return fail_errno(err, (int)-at, "process %d cannot map %u KiB of memory", in->pid,
+				  BATCH_REGION_SIZE / 1024);
+	in->region = (uint64_t)at;
+	/*
+	 * Code is never writable and data never executable: a mapping that loses
+	 * PROT_EXEC is fine with PR_SET_MDWE, one that gains it is not.
+	 */
+	r = inject_call(in, SYS_mprotect,
+			(const uint64_t[6]){in->region + BATCH_CODE_SIZE, BATCH_DATA_SIZE,
+					    PROT_READ | PROT_WRITE},
+			&done, err);
+	if (r < 0)
+		return r;
+	if (done < 0)
+		return fail_errno(err, (int)-done, "process %d cannot protect memory", in->pid);
+	arch_batch_copy(code, in->cell + arch_cell_after());
+	r = trace_poke(in->tid, in->mem, in->region, code, sizeof code);
+	return r < 0 ? fail_errno(err, -r, "cannot write into process %d", in->pid) : 0;
+}
+
+/* No doorbell signal: PTRACE_SYSCALL stops at each call, and at the doorbell's we hold it. */
+static int run_by_syscalls(struct injection *in, struct error **err)
+{
+	uint64_t doorbell = in->region + arch_batch_doorbell();
+	struct arch_regs regs;
+	struct stop stop;
+
+	for (;;) {
+		int r = next_stop(in, true, &stop, err);
+
+		if (r < 0)
+			return r;
+		if (arch_get_regs(in->tid, &regs) < 0)
+			return lost(in, err);
+		/* At a stop of a call the ip stands behind its instruction, which is two bytes long. */
+		if (arch_ip(&regs) != doorbell + 2)
+			continue;
+		/* No such signal: the call does nothing. */
+		regs.gp.orig_rax = (unsigned long)-1;
+		if (arch_set_regs(in->tid, &regs) < 0)
+			return lost(in, err);
+		return next_stop(in, true, &stop, err);
+	}
+}
+
+static int run_to_doorbell(struct injection *in, struct error **err)
+{
+	uint64_t behind = in->region + arch_batch_doorbell() + 2;
+	struct arch_regs regs;
+	struct stop stop;
+
+	if (!in->doorbell)
+		return run_by_syscalls(in, err);
+	do {
+		int r = next_stop(in, false, &stop, err);
+
+		if (r < 0)
+			return r;
+		if (arch_get_regs(in->tid, &regs) < 0)
+			return lost(in, err);
+		/* The same signal from somebody else is ignored, as it would have been anyway. */
+	} while (arch_ip(&regs) != behind);
+	return 0;
+}
+
+int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, struct error **err)
+{
+	uint64_t data = in->region + BATCH_CODE_SIZE;
+	struct batch_header *h = (struct batch_header *)b->data;
+	struct arch_regs regs = in->regs;
+	size_t entries = sizeof *h + b->count * sizeof(struct batch_entry);
+	int r;
+
+	if (ret_failed)
+		*ret_failed = UINT32_MAX;
+	if (b->overflow)
+		return fail(err, ENOSPC, "a batch for process %d is larger than its memory", in->pid);
+	*h = (struct batch_header){.version = BATCH_VERSION,
+				   .count = b->count,
+				   .signal = (uint32_t)in->doorbell};
+	r = fd_pwrite(in->mem, b->data, entries, data);
+	if (r == 0 && b->scratch_used)
+		r = fd_pwrite(in->mem, b->data + BATCH_SCRATCH_AT, b->scratch_used,
+			      data + BATCH_SCRATCH_AT);
+	if (r < 0)
+		return fail_errno(err, -r, "cannot write into process %d", in->pid);
+	arch_prepare_batch(&regs, in->region + arch_batch_entry(), data);
+	if (arch_set_regs(in->tid, &regs) < 0)
+		return lost(in, err);
+	r = run_to_doorbell(in, err);
+	if (r < 0)
+		return r;
+	if (fd_pread(in->mem, b->data, entries, data) != (ssize_t)entries ||
+	    fd_pread(in->mem, b->data + BATCH_SCRATCH_AT, b->scratch_used,
+		     data + BATCH_SCRATCH_AT) != (ssize_t)b->scratch_used)
+		return lost(in, err);
+	if (h->executed < b->count) {
+		if (ret_failed)
+			*ret_failed = (uint32_t)h->executed;
+		return (int)batch_result(b, (uint32_t)h->executed);
+	}
+	return 0;
+}
+
+int inject_unmap(struct injection *in, struct error **err)
+{
+	int64_t done;
+	int r;
+
+	if (!in->region)
+		return 0;
+	r = inject_call(in, SYS_munmap, (const uint64_t[6]){in->region, BATCH_REGION_SIZE}, &done,
+			err);
+	if (r < 0)
+		return r;
+	in->region = 0;
+	return done < 0 ? fail_errno(err, (int)-done, "process %d cannot unmap memory", in->pid) : 0;
+}
+
+int inject_leave(struct injection *in, struct error **err)
+{
+	struct stop stop;
+	struct arch_regs at_cure = in->regs;
+
+	if (!in->tid)
+		return 0;
+	/*
+	 * The kernel restarts an interrupted system call only on its way through signal
+	 * handling.  An interrupt takes the thread there; on its way it would cure itself.
+	 */
+	arch_prepare_syscall(&at_cure, in->cell + arch_cell_after(), 0, (const uint64_t[6]){0});
+	if (arch_set_regs(in->tid, &at_cure) < 0 || trace_interrupt(in->tid) < 0 ||
+	    trace_continue(in->tid, 0) < 0 || trace_wait(in->tid, &stop) < 0 ||
+	    stop.kind == STOP_GONE)
+		return lost(in, err);
+	/* First the mask, then the registers: killed in between, the cure sets the mask again. */
+	if (trace_set_sigmask(in->tid, in->sigmask) < 0 || arch_set_regs(in->tid, &in->regs) < 0)
+		return lost(in, err);
+	in->tid = 0;
+	return 0;
+}
+
+void inject_end(struct injection *in)
+{
+	const unsigned char zeros[CELL_MAX] = {0};
+
+	if (in->cell)
+		fd_pwrite(in->mem, zeros, arch_cell_size(), in->cell);
+	in->cell = 0;
+}
+
+bool inject_is_leftover(int mem, const struct vm_area *area)
+{
+	unsigned char magic[ARCH_CODE_MAGIC];
+
+	return !area->path && !area->shared && area->prot == (PROT_READ | PROT_EXEC) &&
+	       area->end - area->start == BATCH_CODE_SIZE &&
+	       fd_pread(mem, magic, sizeof magic, area->start) == (ssize_t)sizeof magic &&
+	       memcmp(magic, arch_code_magic(), sizeof magic) == 0;
+}

@@ -1,0 +1,76 @@
+/*
+ * Running batches in a target that must survive whatever happens to us.
+ *
+ * A cell (arch.h) is written into the unused end of the vdso, or of another page of
+ * code.  A thread that is to execute something is first pointed at the cell's cure; from then
+ * on our death means that it cures itself.  Through the cell it maps the
+ * region of inject/batch.h, in which batches run.
+ *
+ * One thread at a time: inject_enter(), any number of inject_run(), inject_leave().
+ * The order of the writes in them is the promise of this file; see the comments there.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "arch/arch.h"
+#include "base/error.h"
+#include "inject/batch.h"
+#include "proc/maps.h"
+
+struct injection {
+	pid_t pid;         /* as the tool sees it: for the sentences */
+	int mem;           /* /proc/PID/mem, for writing; not owned */
+	uint64_t cell;     /* address of the cell, 0: none yet */
+	uint64_t region;   /* address of the region, 0: none yet */
+	int doorbell;      /* a signal that the program ignores; 0: there is none, stop at each call */
+
+	/* The thread that is in it now. */
+	pid_t tid;         /* 0: none */
+	struct arch_regs regs; /* its own */
+	uint64_t sigmask;      /* its own */
+	int deferred;          /* a SIGSTOP that came meanwhile */
+};
+
+/*
+ * Finds a place for the cell.  areas are those of the target; ignored is the set of signals that
+ * it ignores (SigIgn), caught those it handles (SigCgt), pending those that wait.
+ * A left-over of a killed checkpoint is used again.
+ */
+int inject_begin(struct injection *in, pid_t pid, int mem, const struct vm_areas *areas,
+		 uint64_t ignored, uint64_t caught, uint64_t pending, struct error **err);
+
+/* The stopped thread is made ready: registers and mask are ours from here on. */
+int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, uint64_t sigmask,
+		 struct error **err);
+
+/* Makes the region at hint (exactly there; 0: anywhere).  Some thread must be in. */
+int inject_map(struct injection *in, uint64_t hint, struct error **err);
+
+/* One system call by the cell.  Two stops; for what cannot be done from the region. */
+int inject_call(struct injection *in, long nr, const uint64_t args[6], int64_t *ret,
+		struct error **err);
+
+/*
+ * Runs the batch.  0: all entries were executed; their results are in b.  When an entry
+ * failed that may not: -errno of it and *ret_failed (may be NULL) is its index.  Other
+ * errors have *ret_failed UINT32_MAX.
+ */
+int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, struct error **err);
+
+/* The region is unmapped, with the thread that is in. */
+int inject_unmap(struct injection *in, struct error **err);
+
+/* Registers and mask are the thread's own again; it is stopped where system calls restart. */
+int inject_leave(struct injection *in, struct error **err);
+
+/* The cell's bytes are zero again.  Nobody is in. */
+void inject_end(struct injection *in);
+
+/*
+ * The region that a killed checkpoint left in these areas: true, and where.
+ * (It begins with the magic of the runner.)
+ */
+bool inject_is_leftover(int mem, const struct vm_area *area);

@@ -1,0 +1,108 @@
+#include "inject/trace.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+
+int trace_seize(pid_t tid, unsigned long options, struct error **err)
+{
+	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)options) == 0)
+		return 0;
+	if (errno == ESRCH)
+		return fail(err, ESRCH, "thread %d has ended", tid);
+	return fail_errno(err, errno, "the kernel does not let us trace %d", tid);
+}
+
+int trace_interrupt(pid_t tid)
+{
+	return ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 ? -errno : 0;
+}
+
+static struct stop stop_of(int status)
+{
+	int signal = WSTOPSIG(status), event = status >> 16;
+
+	if (!WIFSTOPPED(status))
+		return (struct stop){.kind = STOP_GONE, .signal = status};
+	if (event == PTRACE_EVENT_STOP)
+		return (struct stop){.kind = signal == SIGTRAP ? STOP_INTERRUPT : STOP_GROUP,
+				     .signal = signal};
+	if (event)
+		return (struct stop){.kind = STOP_EVENT, .event = event};
+	if (signal == (SIGTRAP | 0x80))
+		return (struct stop){.kind = STOP_SYSCALL};
+	return (struct stop){.kind = STOP_SIGNAL, .signal = signal};
+}
+
+int trace_wait(pid_t tid, struct stop *ret)
+{
+	int status;
+
+	while (waitpid(tid, &status, __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	*ret = stop_of(status);
+	return 0;
+}
+
+int trace_continue(pid_t tid, int signal)
+{
+	return ptrace(PTRACE_CONT, tid, NULL, (void *)(long)signal) < 0 ? -errno : 0;
+}
+
+int trace_continue_to_syscall(pid_t tid)
+{
+	return ptrace(PTRACE_SYSCALL, tid, NULL, NULL) < 0 ? -errno : 0;
+}
+
+int trace_detach(pid_t tid, int signal)
+{
+	return ptrace(PTRACE_DETACH, tid, NULL, (void *)(long)signal) < 0 ? -errno : 0;
+}
+
+int trace_get_sigmask(pid_t tid, uint64_t *ret)
+{
+	uint64_t mask;
+
+	if (ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof mask, &mask) < 0)
+		return -errno;
+	*ret = mask;
+	return 0;
+}
+
+int trace_set_sigmask(pid_t tid, uint64_t mask)
+{
+	return ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof mask, &mask) < 0 ? -errno : 0;
+}
+
+static int poke_words(pid_t tid, uint64_t address, const unsigned char *bytes, size_t size)
+{
+	while (size > 0) {
+		size_t n = size < sizeof(long) ? size : sizeof(long);
+		long word = 0;
+
+		if (n < sizeof(long)) {
+			errno = 0;
+			word = ptrace(PTRACE_PEEKDATA, tid, (void *)(uintptr_t)address, NULL);
+			if (errno)
+				return -errno;
+		}
+		memcpy(&word, bytes, n);
+		if (ptrace(PTRACE_POKEDATA, tid, (void *)(uintptr_t)address, (void *)word) < 0)
+			return -errno;
+		bytes += n;
+		address += n;
+		size -= n;
+	}
+	return 0;
+}
+
+int trace_poke(pid_t tid, int mem, uint64_t address, const void *bytes, size_t size)
+{
+	int r = fd_pwrite(mem, bytes, size, address);
+
+	return r == 0 || r == -ESRCH ? r : poke_words(tid, address, bytes, size);
+}

@@ -1,0 +1,49 @@
+/*
+ * Stopping and continuing threads by ptrace(2), without their noticing.
+ *
+ * PTRACE_SEIZE sends no signal, and a tracer that dies lets its tracees
+ * go on.  No capability is needed: whom a user may ptrace, he may stop.
+ * All of it must be called by the thread that seized.
+ */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+enum stop_kind {
+	STOP_INTERRUPT, /* PTRACE_INTERRUPT, or a new tracee */
+	STOP_GROUP,     /* a group-stop: SIGSTOP and friends */
+	STOP_SIGNAL,    /* about to take a signal */
+	STOP_SYSCALL,   /* PTRACE_SYSCALL: on entry or on exit */
+	STOP_EVENT,     /* PTRACE_EVENT_*: event says which */
+	STOP_GONE,      /* it ended; it is reaped */
+};
+
+struct stop {
+	enum stop_kind kind;
+	int signal; /* of STOP_GROUP and STOP_SIGNAL; of STOP_GONE: the wait status */
+	int event;  /* of STOP_EVENT */
+};
+
+/* options: PTRACE_O_*.  The thread goes on running. */
+int trace_seize(pid_t tid, unsigned long options, struct error **err);
+int trace_interrupt(pid_t tid);
+/* Waits for the next stop of this thread: 0, or -errno of waitpid(2). */
+int trace_wait(pid_t tid, struct stop *ret);
+
+/* Continues: 0, or -ESRCH when it was killed meanwhile. */
+int trace_continue(pid_t tid, int signal);
+int trace_continue_to_syscall(pid_t tid);
+/* Lets go of it; signal is delivered first (0: none). */
+int trace_detach(pid_t tid, int signal);
+
+/* The signal mask, as the kernel's 64 bits. */
+int trace_get_sigmask(pid_t tid, uint64_t *ret);
+int trace_set_sigmask(pid_t tid, uint64_t mask);
+
+/* A word for each byte where /proc/PID/mem does not let us (proc_mem.force_override=never). */
+int trace_poke(pid_t tid, int mem, uint64_t address, const void *bytes, size_t size);

@@ -1,0 +1,43 @@
+/*
+ * THE table: every kind that Stasis knows.  The order matters for files only: the
+ * first whose claims() says yes has it, and refused has whatever is left.
+ * State is restored in this order within a phase.
+ */
+#include "kind/kind.h"
+
+extern const struct kind kind_credentials, kind_filesystem, kind_limits, kind_locks, kind_owners,
+	kind_scheduling, kind_signals, kind_switches, kind_thread_signals, kind_timers;
+extern const struct kind kind_device, kind_directory, kind_epoll, kind_eventfd, kind_generated,
+	kind_inotify, kind_memfd, kind_path_only, kind_pipe, kind_regular, kind_refused,
+	kind_signalfd, kind_socket, kind_terminal, kind_timerfd;
+
+const struct kind *const kinds[] = {
+	&kind_filesystem,
+	&kind_limits,
+	&kind_signals,
+	&kind_thread_signals,
+	&kind_timers,
+	&kind_owners,
+	&kind_locks,
+	&kind_scheduling,
+	&kind_switches,
+	&kind_credentials,
+
+	&kind_path_only, /* before all that look at the file's type */
+	&kind_memfd,
+	&kind_generated,
+	&kind_regular,
+	&kind_directory,
+	&kind_device,
+	&kind_terminal,
+	&kind_pipe,
+	&kind_eventfd,
+	&kind_timerfd,
+	&kind_signalfd,
+	&kind_epoll,
+	&kind_inotify,
+	&kind_socket,
+	&kind_refused,
+};
+
+const size_t kinds_count = sizeof kinds / sizeof kinds[0];
