@@ -228,38 +228,20 @@ static size_t field_values(const ProtobufCMessage *m, const ProtobufCFieldDescri
 	return style == JSON || !is_default(*ret);
 }
 
-static void json_field(struct text *t, struct value v, size_t count, unsigned depth)
+static void add_values(struct text *t, struct value v, size_t count, enum style style,
+		       unsigned depth)
 {
 	bool list = v.field->label == PROTOBUF_C_LABEL_REPEATED;
 
-	text_add(t, "\"%s\":%s", v.field->name, list ? "[" : "");
+	if (list)
+		text_add(t, "[");
 	for (size_t i = 0; i < count; i++, v.at += value_size(v.field->type)) {
 		if (i > 0)
-			text_add(t, ",");
-		add_value(t, v, JSON, depth + 1);
+			text_add(t, style == JSON ? "," : " ");
+		add_value(t, v, style, depth);
 	}
 	if (list)
 		text_add(t, "]");
-}
-
-static void human_field(struct text *t, struct value v, size_t count, unsigned depth)
-{
-	bool message = v.field->type == PROTOBUF_C_TYPE_MESSAGE;
-
-	for (size_t i = 0; i < count; i++, v.at += value_size(v.field->type)) {
-		/* Messages have a line each, plain values of one field share one. */
-		if (i == 0 || message)
-			text_add(t, "%*s%s:", (int)(2 * depth), "", v.field->name);
-		if (message) {
-			text_add(t, "\n");
-			add_value(t, v, HUMAN, depth + 1);
-			continue;
-		}
-		text_add(t, " ");
-		add_value(t, v, HUMAN, depth + 1);
-	}
-	if (count > 0 && !message)
-		text_add(t, "\n");
 }
 
 static void add_message(struct text *t, const ProtobufCMessage *m, enum style style,
@@ -267,26 +249,22 @@ static void add_message(struct text *t, const ProtobufCMessage *m, enum style st
 {
 	bool first = true;
 
-	if (style == JSON)
-		text_add(t, "{");
+	text_add(t, "{");
 	for (unsigned i = 0; m && depth < MAX_DEPTH && i < m->descriptor->n_fields; i++) {
 		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
 		struct value v;
 		size_t count = field_values(m, f, style, &v);
+		bool list = f->label == PROTOBUF_C_LABEL_REPEATED;
 
-		if (style == HUMAN) {
-			human_field(t, v, count, depth);
-			continue;
-		}
-		if (count == 0 && f->label != PROTOBUF_C_LABEL_REPEATED)
+		if (count == 0 && (style == HUMAN || !list))
 			continue;
 		if (!first)
-			text_add(t, ",");
+			text_add(t, style == JSON ? "," : " ");
 		first = false;
-		json_field(t, v, count, depth);
+		text_add(t, style == JSON ? "\"%s\":" : "%s=", f->name);
+		add_values(t, v, count, style, depth + 1);
 	}
-	if (style == JSON)
-		text_add(t, "}");
+	text_add(t, "}");
 }
 
 void json_message(struct text *t, const ProtobufCMessage *m)
@@ -296,5 +274,20 @@ void json_message(struct text *t, const ProtobufCMessage *m)
 
 void json_message_human(struct text *t, const ProtobufCMessage *m, unsigned indent)
 {
-	add_message(t, m, HUMAN, indent);
+	for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
+		struct value v;
+		size_t count = field_values(m, f, HUMAN, &v);
+
+		for (size_t k = 0; k < count; k++, v.at += value_size(f->type)) {
+			/* Messages have a line each, plain values of one field share one. */
+			if (k == 0 || f->type == PROTOBUF_C_TYPE_MESSAGE)
+				text_add(t, "%s%*s%s:", k ? "\n" : "", (int)(2 * indent), "",
+					 f->name);
+			text_add(t, " ");
+			add_value(t, v, HUMAN, 1);
+		}
+		if (count > 0)
+			text_add(t, "\n");
+	}
 }

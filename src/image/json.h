@@ -21,7 +21,8 @@ void json_message(struct text *t, const ProtobufCMessage *m);
 void json_string(struct text *t, const void *bytes, size_t len);
 
 /*
- * For people: "name: value" lines, indented by indent levels of two spaces,
- * without what is zero or empty.
+ * For people: a "name: value" line for each field, indented by indent levels
+ * of two spaces, without what is zero or empty.  A message within it stands
+ * on one line, as {name=value name=value}.
  */
 void json_message_human(struct text *t, const ProtobufCMessage *m, unsigned indent);
