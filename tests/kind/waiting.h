@@ -53,6 +53,8 @@ static inline struct timespec in_seconds(clockid_t clock, int seconds)
 	return ts;
 }
 
+#define THREAD_GONE '\0'
+
 static inline char thread_state(pid_t tid)
 {
 	char path[64], stat[256];
@@ -60,10 +62,13 @@ static inline char thread_state(pid_t tid)
 	snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	CHECK(fd >= 0);
+	if (fd < 0)
+		return THREAD_GONE;
 	ssize_t n = read(fd, stat, sizeof stat - 1);
 
-	CHECK(n > 0 && close(fd) == 0);
+	close(fd);
+	if (n <= 0)
+		return THREAD_GONE;
 	stat[n] = '\0';
 	return strrchr(stat, ')')[2];
 }
@@ -72,8 +77,10 @@ static inline char thread_state(pid_t tid)
 static inline void await_asleep(pid_t tid)
 {
 	for (int seen = 0, tries = 0; seen < 10; tries++) {
-		CHECK(tries < 30000);
-		seen = thread_state(tid) == 'S' ? seen + 1 : 0;
+		char state = thread_state(tid);
+
+		CHECK(state != THREAD_GONE && tries < 30000);
+		seen = state == 'S' ? seen + 1 : 0;
 		test_nap(2);
 	}
 }
