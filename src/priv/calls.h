@@ -1,0 +1,31 @@
+/*
+ * The privileged calls.  Each raises what it needs around one system call, and
+ * works without, as far as the kernel lets it.
+ */
+#pragma once
+
+#include <linux/sched.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/*
+ * clone3(2) as fork: without CLONE_VM, so it returns twice.  For set_tid the
+ * capability is raised; the child, too, has it lowered when this returns.
+ * Returns the pid, 0 in the child, or -errno.  In a program with several
+ * threads the child must call nothing that takes a lock.
+ */
+pid_t priv_clone3(const struct clone_args *args);
+
+/*
+ * Opens, read-only, the file behind the mapping [start, end) of a process,
+ * whose /proc/PID the descriptor proc shows.  It must be one that the caller
+ * has attached to: this adds no right over a process, only a way to what that
+ * process could be made to read anyway.  The descriptor must never be handed
+ * on to the user of the tool.
+ *
+ * Returns the descriptor.  -EPERM: not permitted.  -ENXIO: not a regular file,
+ * or one that is dangerous to open (a dma-buf) or to keep (secret memory).
+ */
+int priv_open_map_file(int proc, uint64_t start, uint64_t end, struct error **err);
