@@ -20,6 +20,7 @@ struct image_writer {
 	struct image_header header;
 	int zstd_level;
 	int failed; /* the errno of the first failure */
+	bool complete;
 	uint64_t frames;
 	XXH3_state_t *chain; /* over all headers */
 	XXH3_state_t *hash;  /* over one memory frame */
@@ -41,9 +42,15 @@ static int result(struct image_writer *w, int r)
 	return r;
 }
 
-static int given_up(const struct image_writer *w, struct error **err)
+/* Every public call passes here on its way in. */
+static int usable(const struct image_writer *w, struct error **err)
 {
-	return fail(err, w->failed, "%s was given up after an earlier failure", w->out.shown);
+	if (w->failed)
+		return fail(err, w->failed, "%s was given up after an earlier failure",
+			    w->out.shown);
+	if (w->complete)
+		return fail(err, EINVAL, "%s is complete already", w->out.shown);
+	return 0;
 }
 
 static int flush_with(struct image_writer *w, const void *bytes, size_t len, struct error **err)
@@ -185,17 +192,17 @@ static int write_record(struct image_writer *w, uint32_t tag, uint32_t flags,
 int image_writer_record(struct image_writer *w, uint32_t tag, const ProtobufCMessage *m,
 			struct error **err)
 {
-	if (w->failed)
-		return given_up(w, err);
-	return result(w, write_record(w, tag, 0, m, err));
+	int r = usable(w, err);
+
+	return r < 0 ? r : result(w, write_record(w, tag, 0, m, err));
 }
 
 int image_writer_record_optional(struct image_writer *w, uint32_t tag,
 				 const ProtobufCMessage *m, struct error **err)
 {
-	if (w->failed)
-		return given_up(w, err);
-	return result(w, write_record(w, tag, IMAGE_FRAME_OPTIONAL, m, err));
+	int r = usable(w, err);
+
+	return r < 0 ? r : result(w, write_record(w, tag, IMAGE_FRAME_OPTIONAL, m, err));
 }
 
 void *image_writer_buffer(struct image_writer *w)
@@ -265,9 +272,10 @@ int image_writer_pages(struct image_writer *w, const struct page_run *runs, size
 {
 	struct image_memory m = {.run_count = (uint32_t)count};
 	const char *wrong = NULL;
+	int r = usable(w, err);
 
-	if (w->failed)
-		return given_up(w, err);
+	if (r < 0)
+		return r;
 	if (count == 0 || count > IMAGE_MAX_RUNS)
 		wrong = "its number of runs is out of bounds";
 	for (size_t i = 0; !wrong && i < count; i++) {
@@ -309,13 +317,14 @@ static int write_end(struct image_writer *w, struct error **err)
 
 int image_writer_commit(struct image_writer *w, struct error **err)
 {
-	int r;
+	int r = usable(w, err);
 
-	if (w->failed)
-		return given_up(w, err);
+	if (r < 0)
+		return r;
 	r = write_end(w, err);
 	if (r >= 0)
 		r = image_output_commit(&w->out, err);
+	w->complete = r >= 0;
 	return result(w, r);
 }
 

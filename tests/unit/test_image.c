@@ -262,6 +262,7 @@ static void test_nothing_before_commit(void **state)
 	assert_int_equal(stat("a.stasis", &st), 0);
 	assert_int_equal(st.st_mode, S_IFREG | 0600);
 	assert_int_equal(st.st_size, image_writer_stats(w)->bytes);
+	assert_int_equal(image_writer_commit(w, NULL), -EINVAL);
 	assert_int_equal(count_files(false), 1);
 }
 
