@@ -222,9 +222,10 @@ static size_t field_values(const ProtobufCMessage *m, const ProtobufCFieldDescri
 		return LOAD(uint32_t, quantifier) == f->id;
 	if (f->type == PROTOBUF_C_TYPE_MESSAGE)
 		return !is_default(*ret);
+	if (f->label == PROTOBUF_C_LABEL_OPTIONAL && f->type == PROTOBUF_C_TYPE_STRING)
+		return LOAD(const char *, ret->at) != NULL;
 	if (f->label == PROTOBUF_C_LABEL_OPTIONAL)
-		return f->type == PROTOBUF_C_TYPE_STRING ? LOAD(const char *, ret->at) != NULL :
-							   LOAD(protobuf_c_boolean, quantifier);
+		return LOAD(protobuf_c_boolean, quantifier) != 0;
 	return style == JSON || !is_default(*ret);
 }
 

@@ -1,4 +1,7 @@
-/* What the writer writes, the reader reads; and what stands in the folder before, after and instead. */
+/*
+ * What the writer writes, the reader reads; and what stands in the folder
+ * before, after and instead.
+ */
 #include "image_try.h"
 
 #include <dirent.h>

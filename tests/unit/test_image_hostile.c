@@ -1,4 +1,7 @@
-/* Images that are damaged, cut off, from elsewhere, or made to hurt: each gets one clear sentence. */
+/*
+ * Images that are damaged, cut off, from elsewhere, or made to hurt: each
+ * gets one clear sentence.
+ */
 #include "image_try.h"
 
 #include <elf.h>

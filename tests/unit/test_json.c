@@ -21,7 +21,8 @@ static void test_strings(void **state)
 	STRING("plain", "\"plain\"");
 	STRING("\"\\/\b\f\n\r\t", "\"\\\"\\\\/\\b\\f\\n\\r\\t\"");
 	STRING("\x01\x1f\x7f\0x", "\"\\u0001\\u001f\\u007f\\u0000x\"");
-	STRING("z\xc3\xbcrich \xe2\x82\xac \xf0\x9f\x98\x80", "\"z\xc3\xbcrich \xe2\x82\xac \xf0\x9f\x98\x80\"");
+	STRING("z\xc3\xbcrich \xe2\x82\xac \xf0\x9f\x98\x80",
+	       "\"z\xc3\xbcrich \xe2\x82\xac \xf0\x9f\x98\x80\"");
 	STRING("a\xff" "b", "\"a\\udcffb\"");
 	STRING("\xc3", "\"\\udcc3\"");
 	STRING("\xe2\x82", "\"\\udce2\\udc82\"");
