@@ -41,6 +41,18 @@ static void assert_json(const ProtobufCMessage *m, const char *want)
 	assert_string_equal(t.bytes, want);
 }
 
+/* For records that may get more fields. */
+static void assert_json_has(const ProtobufCMessage *m, const char *want)
+{
+	cleanup_text struct text t = {0};
+
+	json_message(&t, m);
+	assert_int_equal(t.bytes[0], '{');
+	assert_int_equal(t.bytes[t.len - 1], '}');
+	if (!strstr(t.bytes, want))
+		fail_msg("'%s' is not in '%s'", want, t.bytes);
+}
+
 static void assert_human(const ProtobufCMessage *m, unsigned indent, const char *want)
 {
 	cleanup_text struct text t = {0};
@@ -65,10 +77,11 @@ static void test_messages(void **state)
 	task.name = (char *)"a \"b\"";
 	task.tids = tids;
 	task.n_tids = 2;
-	assert_json(&task.base,
-		    "{\"pid\":4242,\"ppid\":0,\"pgid\":0,\"sid\":0,\"name\":\"a \\\"b\\\"\","
-		    "\"executable\":0,\"tids\":[4242,4243],\"stop_signal\":0,\"slots\":[],"
-		    "\"personality\":0,\"foreground\":false}");
+	assert_json_has(&task.base, "\"pid\":4242,\"ppid\":0,");
+	assert_json_has(&task.base, ",\"name\":\"a \\\"b\\\"\",");
+	assert_json_has(&task.base, ",\"tids\":[4242,4243],");
+	assert_json_has(&task.base, ",\"slots\":[],");
+	assert_json_has(&task.base, "\"foreground\":false");
 	task.slots = slot_list;
 	task.n_slots = 2;
 	assert_human(&task.base, 1,
@@ -114,12 +127,12 @@ static void test_bytes(void **state)
 	pipe.content.data = content;
 	pipe.content.len = 2;
 	assert_human(&pipe.base, 0, "file: {id=3}\npath: \"fifo\"\ncontent: cafe\n");
-	assert_json(&pipe.base,
-		    "{\"file\":{\"id\":3,\"flags\":0,\"position\":0,\"mode\":0},\"pipe\":0,"
-		    "\"path\":\"fifo\",\"capacity\":0,\"content\":\"cafe\",\"packets\":[],"
-		    "\"no_readers\":false,\"no_writers\":false,\"standard\":0}");
+	assert_json_has(&pipe.base,
+			"\"file\":{\"id\":3,\"flags\":0,\"position\":0,\"mode\":0},\"pipe\":0,");
+	assert_json_has(&pipe.base, "\"content\":\"cafe\",\"packets\":[]");
 	pipe.content.len = sizeof content;
 	pipe.file = NULL;
+	assert_json_has(&pipe.base, "\"content\":{\"bytes\":65}");
 	assert_human(&pipe.base, 0, "path: \"fifo\"\ncontent: (65 bytes)\n");
 }
 
