@@ -1,0 +1,236 @@
+#include "engine/ask.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "kind/kind.h"
+
+#ifndef PR_GET_TID_ADDRESS
+#define PR_GET_TID_ADDRESS 40
+#endif
+
+/* Indices of the engine's own questions. */
+struct questions {
+	uint32_t tid_address, brk;
+	uint64_t tid_address_at;
+};
+
+static bool concerns(const struct kind *k, const struct thread *t)
+{
+	return k->state && (k->state->per_thread || t == task_leader(t->task));
+}
+
+static void ask_own(struct batch *b, struct questions *q)
+{
+	q->tid_address_at = batch_space(b, sizeof(uint64_t));
+	q->tid_address = batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_GET_TID_ADDRESS,
+				    q->tid_address_at);
+	q->brk = batch_call(b, 0, SYS_brk, 0);
+}
+
+static int fill_rseq(const struct thread *t, Rec__Thread *m)
+{
+	struct {
+		uint64_t pointer;
+		uint32_t size, signature, flags, pad;
+	} c;
+
+	/* EIO or EINVAL: a kernel without restartable sequences. */
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, (void *)sizeof c, &c) < 0)
+		return errno == ESRCH ? -ESRCH : 0;
+	m->rseq = c.pointer;
+	m->rseq_len = c.size;
+	m->rseq_signature = c.signature;
+	return 0;
+}
+
+static int copy_bytes(ProtobufCBinaryData *to, const void *bytes, size_t size)
+{
+	to->data = malloc(size);
+	if (!to->data)
+		return -ENOMEM;
+	memcpy(to->data, bytes, size);
+	to->len = size;
+	return 0;
+}
+
+static Rec__Thread *thread_record(const struct thread *t, struct error **err)
+{
+	Rec__Thread *m = calloc(1, sizeof *m);
+	void *head = NULL;
+	size_t len = 0;
+
+	if (!m) {
+		fail(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	rec__thread__init(m);
+	m->tid = (uint32_t)t->ns_tid;
+	m->pid = (uint32_t)t->task->ns_pid;
+	m->name = strdup(t->status.name);
+	m->sigmask = t->sigmask;
+	if (syscall(SYS_get_robust_list, t->tid, &head, &len) == 0) {
+		m->robust_list = (uint64_t)(uintptr_t)head;
+		m->robust_list_len = len;
+	}
+	if (!m->name || copy_bytes(&m->registers, &t->saved.gp, sizeof t->saved.gp) < 0 ||
+	    arch_get_xstate(t->tid, (void **)&m->xstate.data, &m->xstate.len) < 0 ||
+	    fill_rseq(t, m) < 0) {
+		rec__thread__free_unpacked(m, NULL);
+		fail(err, ESRCH, "cannot read the registers of thread %d", t->tid);
+		return NULL;
+	}
+	return m;
+}
+
+static int capture_states(struct capture *c, const struct thread *t, const struct batch *b,
+			  const struct asked *asked, struct error **err)
+{
+	for (size_t i = 0; i < kinds_count; i++) {
+		ProtobufCMessage *m = NULL;
+		int r;
+
+		if (!concerns(kinds[i], t))
+			continue;
+		r = kinds[i]->state->capture(c, t, b, &asked[i], &m, err);
+		if (r == 0 && m)
+			r = capture_record(c, kinds[i], m);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The thread is in. */
+static int ask_thread(struct capture *c, struct thread *t, struct injection *in,
+		      Rec__Memory *memory, Rec__Thread **ret, struct error **err)
+{
+	struct batch b cleanup_batch = {0};
+	struct asked asked[kinds_count];
+	struct questions q;
+	Rec__Thread *m;
+	uint32_t failed;
+	int r;
+
+	memset(asked, 0, sizeof asked);
+	m = thread_record(t, err);
+	if (!m)
+		return -ESRCH;
+	*ret = m;
+	if (batch_init(&b, in->region) < 0)
+		return fail(err, ENOMEM, "out of memory");
+	ask_own(&b, &q);
+	for (size_t i = 0; i < kinds_count; i++) {
+		if (!concerns(kinds[i], t) || !kinds[i]->state->ask)
+			continue;
+		r = kinds[i]->state->ask(c, t, &b, &asked[i]);
+		if (r < 0)
+			return fail_errno(err, -r, "cannot ask for %s", kinds[i]->name);
+	}
+	r = inject_run(in, &b, &failed, err);
+	if (r < 0 && failed != UINT32_MAX)
+		return fail_errno(err, -r, "thread %d failed to tell its state (call %u)", t->tid,
+				  failed);
+	if (r < 0)
+		return r;
+	if (batch_result(&b, q.tid_address) == 0)
+		memcpy(&m->clear_child_tid, batch_at(&b, q.tid_address_at), sizeof(uint64_t));
+	if (t == task_leader(t->task))
+		memory->brk = (uint64_t)batch_result(&b, q.brk);
+	return capture_states(c, t, &b, asked, err);
+}
+
+/* Memory locked for the future shows on the one mapping that is new: ours. */
+static void see_lock_future(const struct task *task, const struct injection *in,
+			    Rec__Memory *memory)
+{
+	cleanup_free char *text = NULL;
+	struct proc_status st = {0};
+	ssize_t n = task_slurp(task, "status", &text);
+	cleanup_close int pagemap = -1;
+	uint64_t last = in->region + BATCH_REGION_SIZE - ARCH_PAGE_SIZE, entry = 0;
+
+	if (n < 0 || status_parse(text, (size_t)n, &st) < 0)
+		return;
+	if (st.vm_locked > task_leader(task)->status.vm_locked) {
+		/* Without MCL_ONFAULT even a page that nobody touched is there. */
+		pagemap = openat(task->proc, "pagemap", O_RDONLY | O_CLOEXEC);
+		fd_pread(pagemap, &entry, sizeof entry, last / ARCH_PAGE_SIZE * sizeof entry);
+		memory->lock_future = entry >> 63 ? MCL_FUTURE : MCL_FUTURE | MCL_ONFAULT;
+	}
+	status_free(&st);
+}
+
+/* What a killed checkpoint left: its region goes before ours comes. */
+static int clear_leftovers(struct task *task, struct injection *in, struct error **err)
+{
+	vec_each(a, &task->areas.list) {
+		int64_t done;
+		int r;
+
+		if (!inject_is_leftover(task->mem, a))
+			continue;
+		r = inject_call(in, SYS_munmap, (const uint64_t[6]){a->start, BATCH_REGION_SIZE},
+				&done, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int ask_task(struct capture *c, struct task *task, struct injection *in, Rec__Memory *memory,
+	     Rec__Thread ***ret_threads, struct error **err)
+{
+	const struct proc_status *st = &task_leader(task)->status;
+	Rec__Thread **threads = calloc(task->threads.count + 1, sizeof *threads);
+	int r;
+
+	*ret_threads = threads;
+	if (!threads)
+		return fail(err, ENOMEM, "out of memory");
+	r = inject_begin(in, task->pid, task->mem, &task->areas, st->sig_ignored, st->sig_caught,
+			 st->sig_pending | st->shared_pending, err);
+	for (size_t i = 0; i < task->threads.count && r == 0; i++) {
+		struct thread *t = task->threads.items[i];
+
+		r = inject_enter(in, t->tid, &t->regs, t->sigmask, err);
+		if (r == 0 && i == 0)
+			r = clear_leftovers(task, in, err);
+		if (r == 0 && i == 0)
+			r = inject_map(in, 0, err);
+		if (r == 0 && i == 0)
+			see_lock_future(task, in, memory);
+		if (r == 0)
+			r = ask_thread(c, t, in, memory, &threads[i], err);
+		if (in->tid && inject_leave(in, r < 0 ? NULL : err) < 0 && r == 0)
+			r = -ESRCH;
+	}
+	return r;
+}
+
+int cure_task(struct task *task, struct injection *in, struct error **err)
+{
+	struct thread *t = task_leader(task);
+	int r = 0, left;
+
+	if (!in->cell)
+		return 0;
+	if (in->region) {
+		r = inject_enter(in, t->tid, &t->regs, t->sigmask, err);
+		if (r == 0)
+			r = inject_unmap(in, err);
+		left = in->tid ? inject_leave(in, r < 0 ? NULL : err) : 0;
+		r = r < 0 ? r : left;
+	}
+	inject_end(in);
+	return r;
+}

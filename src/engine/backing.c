@@ -1,0 +1,228 @@
+#include "engine/backing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "arch/arch.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "engine/descriptors.h"
+
+/*
+ * On btrfs and some overlays stat(2) gives another device than the mapping's line in
+ * maps: only a mapping of our own can tell whether it is the same file.
+ */
+static bool maps_as(int fd, const struct vm_area *a)
+{
+	struct vm_areas own = {0};
+	cleanup_free char *text = NULL;
+	const struct vm_area *mine;
+	void *at = mmap(NULL, ARCH_PAGE_SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
+	ssize_t n;
+	bool same = false;
+
+	if (at == MAP_FAILED)
+		return false;
+	n = fd_slurp(AT_FDCWD, "/proc/self/maps", &text);
+	if (n >= 0 && maps_parse(text, (size_t)n, &own) == 0) {
+		mine = maps_find(&own, (uint64_t)(uintptr_t)at);
+		same = mine && mine->inode == a->inode && mine->dev_major == a->dev_major &&
+		       mine->dev_minor == a->dev_minor;
+	}
+	maps_free(&own);
+	munmap(at, ARCH_PAGE_SIZE);
+	return same;
+}
+
+/* Opens what a mapping's path names now, if that is still the mapped file; else -1. */
+static int open_mapped_path(const struct vm_area *a)
+{
+	struct stat st;
+	int fd;
+
+	if (a->deleted || !a->path || a->path[0] != '/')
+		return -1;
+	/* A FIFO or a device by this name must not be opened: that may block or do things. */
+	if (stat(a->path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != a->inode)
+		return -1;
+	fd = open(a->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 || maps_as(fd, a))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static bool same_inode(const struct file *f, const struct vm_area *a)
+{
+	return f->st.st_ino == a->inode && major(f->st.st_dev) == a->dev_major &&
+	       minor(f->st.st_dev) == a->dev_minor;
+}
+
+/* A descriptor of the same deleted file saves us the way through the mapping. */
+static int borrow_descriptor(const struct capture *c, const struct vm_area *a)
+{
+	vec_each(f, &c->files.files)
+		if ((*f)->own >= 0 && same_inode(*f, a) && ((*f)->flags & O_ACCMODE) != O_WRONLY &&
+		    !((*f)->flags & O_PATH))
+			return fcntl((*f)->own, F_DUPFD_CLOEXEC, 0);
+	return -1;
+}
+
+static bool needs_write(const struct vm_area *a)
+{
+	return a->shared && (a->flags & VM_FLAG(MAYWRITE));
+}
+
+static struct file *known_backing(const struct capture *c, const struct vm_area *a, int flags)
+{
+	vec_each(f, &c->files.files)
+		if ((*f)->area && same_inode(*f, a) && (*f)->flags == flags)
+			return *f;
+	return NULL;
+}
+
+int find_backing(struct capture *c, struct task *task, const struct vm_area *a, uint32_t *ret_id,
+		 struct error **err)
+{
+	int flags = needs_write(a) ? O_RDWR : O_RDONLY;
+	struct file *f = known_backing(c, a, flags);
+
+	if (f) {
+		*ret_id = f->id;
+		return 0;
+	}
+	f = add_file(c, task);
+	if (!f)
+		return fail(err, ENOMEM, "out of memory");
+	f->area = a;
+	f->flags = flags;
+	f->deleted = a->deleted;
+	f->link = strdup(a->path ? a->path : "");
+	f->own = open_mapped_path(a);
+	if (f->own < 0) {
+		/* Whatever bears its name now is another file. */
+		f->deleted = true;
+		f->own = borrow_descriptor(c, a);
+	}
+	if (f->own >= 0 && fstat(f->own, &f->st) < 0)
+		return fail_errno(err, errno, "cannot look at %s", f->link);
+	if (f->own < 0)
+		f->st.st_mode = S_IFREG | 0600;
+	f->st.st_ino = a->inode;
+	f->st.st_dev = makedev(a->dev_major, a->dev_minor);
+	*ret_id = f->id;
+	return 0;
+}
+
+int find_executable(struct capture *c, struct task *task, uint32_t *ret_id, struct error **err)
+{
+	char *link = task_readlink(task, "exe");
+	struct file *f;
+
+	if (!link)
+		return fail_errno(err, errno, "cannot find the executable of process %d", task->pid);
+	f = add_file(c, task);
+	if (!f) {
+		free(link);
+		return fail(err, ENOMEM, "out of memory");
+	}
+	f->link = link;
+	f->deleted = str_ends(link, " (deleted)");
+	if (f->deleted)
+		link[strlen(link) - strlen(" (deleted)")] = '\0';
+	f->executable = true;
+	f->flags = O_RDONLY;
+	/* This link, unlike those of map_files, may be followed by whoever may ptrace. */
+	f->own = openat(task->proc, "exe", O_RDONLY | O_CLOEXEC);
+	if (f->own < 0 || fstat(f->own, &f->st) < 0)
+		return fail_errno(err, errno, "cannot open the executable of process %d, %s",
+				  task->pid, link);
+	*ret_id = f->id;
+	return 0;
+}
+
+#define SPILL_CHUNK (1u << 20)
+
+/* Copies what one mapping shows of its file to fd at the same offsets. */
+static int spill_area(const struct task *task, const struct vm_area *a, int fd)
+{
+	cleanup_free char *buf = malloc(SPILL_CHUNK);
+	uint64_t size = a->end - a->start;
+
+	if (!buf)
+		return -ENOMEM;
+	for (uint64_t done = 0; done < size; done += SPILL_CHUNK) {
+		size_t n = size - done < SPILL_CHUNK ? size - done : SPILL_CHUNK;
+		ssize_t got = fd_pread(task->mem, buf, n, a->start + done);
+
+		/* Behind the end of the file there is nothing: EIO of /proc/PID/mem, SIGBUS in the program. */
+		if (got <= 0)
+			return 0;
+		for (size_t at = 0; at < (size_t)got; at += ARCH_PAGE_SIZE) {
+			size_t part = (size_t)got - at < ARCH_PAGE_SIZE ? (size_t)got - at
+									: ARCH_PAGE_SIZE;
+			int r;
+
+			/* Holes stay holes. */
+			if (buf[at] == 0 && memcmp(buf + at, buf + at + 1, part - 1) == 0)
+				continue;
+			r = fd_pwrite(fd, buf + at, part, a->offset + done + at);
+			if (r < 0)
+				return r;
+		}
+		if ((size_t)got < n)
+			return 0;
+	}
+	return 0;
+}
+
+static int spill_file(struct file *f, struct error **err)
+{
+	int fd = memfd_create("stasis-spill", MFD_CLOEXEC);
+	uint64_t end = 0;
+
+	if (fd < 0)
+		return fail_errno(err, errno, "cannot make room for %s", f->link);
+	vec_each(a, &f->task->areas.list) {
+		int r;
+
+		if (a->inode != f->area->inode || a->dev_major != f->area->dev_major ||
+		    a->dev_minor != f->area->dev_minor || a->gate)
+			continue;
+		r = spill_area(f->task, a, fd);
+		if (r < 0) {
+			close(fd);
+			return fail_errno(err, -r, "cannot copy %s out of process %d", f->link,
+					  f->task->pid);
+		}
+		if (a->offset + (a->end - a->start) > end)
+			end = a->offset + (a->end - a->start);
+	}
+	if (ftruncate(fd, (off_t)end) < 0) {
+		close(fd);
+		return fail_errno(err, errno, "cannot make room for %s", f->link);
+	}
+	f->own = fd;
+	f->st.st_size = (off_t)end;
+	return 0;
+}
+
+int spill_mapped_files(struct capture *c, struct error **err)
+{
+	vec_each(f, &c->files.files) {
+		int r;
+
+		if ((*f)->own >= 0 || !(*f)->area || str_starts((*f)->link, "/SYSV"))
+			continue;
+		r = spill_file(*f, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

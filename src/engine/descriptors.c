@@ -1,0 +1,182 @@
+#include "engine/descriptors.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "kind/kind.h"
+
+struct file *add_file(struct capture *c, struct task *task)
+{
+	struct file *f = calloc(1, sizeof *f), **slot;
+
+	slot = f ? vec_push(&c->files.files) : NULL;
+	if (!slot) {
+		free(f);
+		return NULL;
+	}
+	*f = (struct file){.id = ++c->files.last_id, .task = task, .fd = -1, .own = -1};
+	*slot = f;
+	return f;
+}
+
+/* Takes the link apart: the kernel marks what has no name any more. */
+static char *read_link(const struct task *task, const char *name, bool *ret_deleted)
+{
+	char *link = task_readlink(task, name);
+
+	*ret_deleted = link && str_ends(link, " (deleted)");
+	if (*ret_deleted)
+		link[strlen(link) - strlen(" (deleted)")] = '\0';
+	return link;
+}
+
+static int read_fdinfo(const struct task *task, int fd, struct fdinfo *ret)
+{
+	cleanup_free char *name = str_format("fdinfo/%d", fd);
+	cleanup_free char *text = NULL;
+	ssize_t n = name ? task_slurp(task, name, &text) : -ENOMEM;
+
+	return n < 0 ? (int)n : fdinfo_parse(text, (size_t)n, ret);
+}
+
+/* The description that is already known and that fd shows too; kcmp(2) decides. */
+static struct file *known_description(const struct capture *c, const struct task *task, int fd,
+				      const struct file *new)
+{
+	vec_each(it, &c->files.files) {
+		struct file *f = *it;
+
+		if (f == new || f->fd < 0 || f->st.st_ino != new->st.st_ino ||
+		    f->st.st_dev != new->st.st_dev || f->flags != new->flags)
+			continue;
+		if (syscall(SYS_kcmp, f->task->pid, task->pid, KCMP_FILE, f->fd, fd) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+static int read_descriptor(struct capture *c, struct task *task, int fd, struct error **err)
+{
+	cleanup_free char *name = str_format("fd/%d", fd);
+	struct slot *slot = vec_push(&task->slots);
+	struct file *f = add_file(c, task), *known;
+	int r;
+
+	if (!name || !slot || !f)
+		return fail(err, ENOMEM, "out of memory");
+	f->fd = fd;
+	f->own = (int)syscall(SYS_pidfd_getfd, task->pidfd, fd, 0);
+	if (f->own < 0)
+		return fail_errno(err, errno, "cannot duplicate descriptor %d of process %d", fd,
+				  task->pid);
+	f->link = read_link(task, name, &f->deleted);
+	if (!f->link || fstat(f->own, &f->st) < 0)
+		return fail_errno(err, errno, "cannot look at descriptor %d of process %d", fd,
+				  task->pid);
+	r = read_fdinfo(task, fd, &f->info);
+	if (r < 0)
+		return fail_errno(err, -r, "cannot read fdinfo of descriptor %d of process %d", fd,
+				  task->pid);
+	f->flags = (int)(f->info.flags & ~(unsigned int)O_CLOEXEC);
+	*slot = (struct slot){fd, (f->info.flags & O_CLOEXEC) != 0, f->id};
+	known = known_description(c, task, fd, f);
+	if (known) {
+		slot->file = known->id;
+		c->files.files.count--;
+		c->files.last_id--;
+		file_free(f);
+	}
+	return 0;
+}
+
+static int compare_ints(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+int read_descriptors(struct capture *c, struct task *task, struct error **err)
+{
+	int dirfd = openat(task->proc, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *dir = dirfd < 0 ? NULL : fdopendir(dirfd);
+	VEC(int) numbers = {0};
+	struct dirent *e;
+
+	if (!dir) {
+		close_fdp(&dirfd);
+		return fail_errno(err, errno, "cannot list the descriptors of process %d", task->pid);
+	}
+	while ((e = readdir(dir))) {
+		int *n = e->d_name[0] == '.' ? NULL : vec_push(&numbers);
+
+		if (n)
+			*n = atoi(e->d_name);
+	}
+	closedir(dir);
+	if (numbers.count)
+		qsort(numbers.items, numbers.count, sizeof(int), compare_ints);
+	for (size_t i = 0; i < numbers.count && r == 0; i++)
+		r = read_descriptor(c, task, numbers.items[i], err);
+	vec_free(&numbers);
+	return r;
+}
+
+static const struct kind *kind_of(const struct file *f)
+{
+	for (size_t i = 0; i < kinds_count; i++)
+		if (kinds[i]->file && kinds[i]->file->claims(f))
+			return kinds[i];
+	return NULL;
+}
+
+static void fill_common(const struct file *f, ProtobufCMessage *m)
+{
+	const ProtobufCFieldDescriptor *field =
+		protobuf_c_message_descriptor_get_field(m->descriptor, 1);
+	Rec__File *common = calloc(1, sizeof *common);
+	Rec__File **at = (Rec__File **)((char *)m + field->offset);
+
+	if (!common)
+		return;
+	rec__file__init(common);
+	common->id = f->id;
+	common->flags = (uint32_t)f->flags;
+	common->position = (uint64_t)f->info.pos;
+	common->mode = f->st.st_mode;
+	*at = common;
+}
+
+int capture_files(struct capture *c, struct error **err)
+{
+	int first = 0;
+
+	/* A kind may add files for others to see (mappings first): count is read anew each time. */
+	for (size_t i = 0; i < c->files.files.count; i++) {
+		struct file *f = c->files.files.items[i];
+		ProtobufCMessage *m = NULL;
+		int r;
+
+		f->kind = kind_of(f);
+		if (!f->kind) {
+			cleanup_free char *what = file_describe(f);
+
+			r = refuse(err, ENOTSUP, NULL, "%s is of a kind that is not supported", what);
+		} else {
+			r = f->kind->file->capture(c, f, &m, err);
+		}
+		if (r == 0 && m) {
+			fill_common(f, m);
+			r = capture_record(c, f->kind, m);
+		}
+		if (r < 0 && first == 0)
+			first = r;
+	}
+	return first;
+}

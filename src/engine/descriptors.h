@@ -1,0 +1,14 @@
+/* The descriptor tables of a stopped tree: numbers, and the open file descriptions they show. */
+#pragma once
+
+#include "base/error.h"
+#include "task/capture.h"
+
+/* Fills task->slots and c->files for a task. */
+int read_descriptors(struct capture *c, struct task *task, struct error **err);
+
+/* A new entry of c->files; NULL: out of memory. */
+struct file *add_file(struct capture *c, struct task *task);
+
+/* Chooses the kind of each file and makes its record.  Obstacles are collected in *err. */
+int capture_files(struct capture *c, struct error **err);

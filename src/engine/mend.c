@@ -1,0 +1,113 @@
+/*
+ * A stopped thread may stand in the middle of two things that only the kernel
+ * can finish: a system call and a restartable sequence.
+ */
+#include "engine/seize.h"
+
+#include <errno.h>
+#include <linux/rseq.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+/* include/linux/errno.h: what a system call returns that the kernel will restart. */
+#define ERESTARTNOHAND 514
+#define ERESTART_RESTARTBLOCK 516
+
+struct rseq_configuration {
+	uint64_t pointer;
+	uint32_t size;
+	uint32_t signature;
+	uint32_t flags;
+	uint32_t pad;
+};
+
+/*
+ * Calls that return EINTR for any wake-up, also for ours (signal(7), "Interruption of
+ * system calls and library functions by stop signals").
+ */
+static bool ends_with_eintr(long nr)
+{
+	switch (nr) {
+	case SYS_epoll_wait:
+	case SYS_epoll_pwait:
+	case SYS_epoll_pwait2:
+	case SYS_semop:
+	case SYS_semtimedop:
+	case SYS_rt_sigtimedwait:
+	case SYS_io_getevents:
+	case SYS_io_pgetevents:
+	case SYS_recvfrom:
+	case SYS_recvmsg:
+	case SYS_recvmmsg:
+	case SYS_sendto:
+	case SYS_sendmsg:
+	case SYS_accept:
+	case SYS_accept4:
+	case SYS_connect:
+	case SYS_read:
+	case SYS_write:
+	case SYS_futex:
+	case SYS_inotify_add_watch:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void mend_syscall(struct thread *t)
+{
+	long result = arch_syscall_result(&t->regs);
+
+	if (arch_syscall_nr(&t->regs) < 0)
+		return;
+	/*
+	 * ERESTARTNOHAND is what such a call would return if it knew how: the
+	 * kernel repeats it, or makes it EINTR when a handler runs first.
+	 */
+	if (result == -EINTR && ends_with_eintr(arch_syscall_nr(&t->regs))) {
+		arch_set_syscall_result(&t->regs, -ERESTARTNOHAND);
+		arch_set_syscall_result(&t->saved, -ERESTARTNOHAND);
+	}
+	/* A new thread has no restart block: it repeats the call with its arguments. */
+	if (result == -ERESTART_RESTARTBLOCK)
+		arch_set_syscall_result(&t->saved, -ERESTARTNOHAND);
+}
+
+/*
+ * The kernel aborts a restartable sequence when it is interrupted, but looks where the
+ * thread is only when it returns to user space: then it would see our code.
+ * So we do what it would have done (Documentation/userspace-api/rseq.rst).
+ */
+static int mend_rseq(struct thread *t, struct error **err)
+{
+	struct rseq_configuration c;
+	struct rseq_cs cs;
+	uint64_t pointer = 0, ip = arch_ip(&t->regs);
+
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, (void *)sizeof c, &c) < 0)
+		return errno == ESRCH ? fail(err, ESRCH, "thread %d has ended", t->tid) : 0;
+	if (!c.pointer ||
+	    task_read_memory(t->task, c.pointer + offsetof(struct rseq, rseq_cs), &pointer,
+			     sizeof pointer) < 0 ||
+	    !pointer || task_read_memory(t->task, pointer, &cs, sizeof cs) < 0)
+		return 0;
+	if (ip - cs.start_ip < cs.post_commit_offset) {
+		arch_set_ip(&t->regs, cs.abort_ip);
+		arch_set_ip(&t->saved, cs.abort_ip);
+	}
+	return 0;
+}
+
+int mend_task(struct task *task, struct error **err)
+{
+	vec_each(t, &task->threads) {
+		int r;
+
+		mend_syscall(*t);
+		r = mend_rseq(*t, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}

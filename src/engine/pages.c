@@ -1,0 +1,234 @@
+#include "engine/pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "arch/arch.h"
+#include "base/fd.h"
+#include "engine/mappings.h"
+#include "inject/pagemap.h"
+
+static int open_pagemap(const struct task *task, struct error **err)
+{
+	int fd = openat(task->proc, "pagemap", O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 ? fd
+		       : fail_errno(err, errno, "cannot see the pages of process %d", task->pid);
+}
+
+static int add_guard(Rec__Area *a, const struct page_range *g)
+{
+	Rec__Range **grown = reallocarray(a->guards, a->n_guards + 1, sizeof *grown);
+
+	if (!grown)
+		return -ENOMEM;
+	a->guards = grown;
+	grown[a->n_guards] = malloc(sizeof **grown);
+	if (!grown[a->n_guards])
+		return -ENOMEM;
+	rec__range__init(grown[a->n_guards]);
+	grown[a->n_guards]->start = g->start;
+	grown[a->n_guards]->end = g->end;
+	a->n_guards++;
+	return 0;
+}
+
+int capture_guards(const struct task *task, Rec__Memory *m, struct error **err)
+{
+	cleanup_close int pagemap = open_pagemap(task, err);
+	struct page_ranges guards = {0};
+	int r = 0;
+
+	if (pagemap < 0)
+		return pagemap;
+	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
+		Rec__Area *a = m->areas[i];
+
+		if (a->special)
+			continue;
+		guards.list.count = 0;
+		r = pagemap_guards(pagemap, a->start, a->end, &guards);
+		vec_each(g, &guards.list)
+			if (r == 0)
+				r = add_guard(a, g);
+	}
+	vec_free(&guards.list);
+	/* A kernel that cannot tell has no guards, or is one of 6.13 to 6.15. */
+	return r == 0 || r == -EOPNOTSUPP
+		       ? 0
+		       : fail_errno(err, -r, "cannot see the guard pages of process %d", task->pid);
+}
+
+/* A frame that is being filled. */
+struct frame_fill {
+	struct image_writer *w;
+	unsigned char *buf;
+	size_t used;
+	struct page_run runs[IMAGE_MAX_RUNS];
+	size_t count;
+};
+
+static int flush_frame(struct frame_fill *f, struct error **err)
+{
+	int r = f->count ? image_writer_pages(f->w, f->runs, f->count, NULL, err) : 0;
+
+	f->used = 0;
+	f->count = 0;
+	return r;
+}
+
+static bool is_zero(const unsigned char *page)
+{
+	return page[0] == 0 && memcmp(page, page + 1, ARCH_PAGE_SIZE - 1) == 0;
+}
+
+/*
+ * The bytes of (object, offset) were read to the end of the frame's buffer: they become
+ * runs, without the pages that are zero.  The caller saw to it that there is room.
+ */
+static void add_pages(struct frame_fill *f, uint64_t object, uint64_t offset, size_t size)
+{
+	unsigned char *from = f->buf + f->used;
+
+	for (size_t at = 0; at < size; at += ARCH_PAGE_SIZE) {
+		struct page_run *last = f->count ? &f->runs[f->count - 1] : NULL;
+
+		if (is_zero(from + at))
+			continue;
+		if (f->buf + f->used != from + at)
+			memmove(f->buf + f->used, from + at, ARCH_PAGE_SIZE);
+		f->used += ARCH_PAGE_SIZE;
+		if (last && last->object == object && last->offset + last->length == offset + at)
+			last->length += ARCH_PAGE_SIZE;
+		else
+			f->runs[f->count++] = (struct page_run){object, offset + at, ARCH_PAGE_SIZE};
+	}
+}
+
+/* How much may be read next: a page may become a run of its own. */
+static size_t frame_room(const struct frame_fill *f)
+{
+	size_t bytes = IMAGE_MAX_RAW - f->used;
+	size_t runs = (IMAGE_MAX_RUNS - f->count) * (size_t)ARCH_PAGE_SIZE;
+
+	return bytes < runs ? bytes : runs;
+}
+
+/* The same path for all: whatever is there, and how it is read, is the reader's. */
+typedef int read_fn(const void *source, uint64_t offset, void *buf, size_t size);
+
+static int write_range(struct frame_fill *f, uint64_t object, uint64_t start, uint64_t end,
+		       read_fn *read, const void *source, struct error **err)
+{
+	while (start < end) {
+		size_t size = end - start < frame_room(f) ? end - start : frame_room(f);
+		int r = size ? read(source, start, f->buf + f->used, size) : flush_frame(f, err);
+
+		if (r < 0)
+			return r;
+		if (size)
+			add_pages(f, object, start, size);
+		start += size;
+	}
+	return 0;
+}
+
+static int read_task_pages(const void *source, uint64_t address, void *buf, size_t size)
+{
+	const struct task *task = source;
+	ssize_t n = task_peek(task, address, buf, size);
+
+	/* What the program itself may not read is read by force. */
+	return n == (ssize_t)size ? 0 : task_read_memory(task, address, buf, size);
+}
+
+static bool holds_private_memory(const Rec__Area *a)
+{
+	return !a->special && (a->flags & MAP_TYPE) == MAP_PRIVATE;
+}
+
+static int write_area(struct frame_fill *f, const struct task *task, int pagemap,
+		      const Rec__Area *a, struct page_ranges *ranges, struct error **err)
+{
+	int r;
+
+	ranges->list.count = 0;
+	r = pagemap_private(pagemap, a->start, a->end, ranges);
+	if (r < 0)
+		return fail_errno(err, -r, "cannot see the pages at 0x%" PRIx64, a->start);
+	vec_each(range, &ranges->list) {
+		r = write_range(f, MEMORY_OBJECT(task->ns_pid), range->start, range->end,
+				read_task_pages, task, err);
+		if (r < 0)
+			return err && *err ? r
+					   : fail_errno(err, -r, "cannot read memory at 0x%" PRIx64
+								 " of process %d",
+							range->start, task->pid);
+	}
+	return 0;
+}
+
+int write_memory(struct image_writer *w, const struct task *task, const Rec__Memory *m,
+		 struct error **err)
+{
+	cleanup_close int pagemap = open_pagemap(task, err);
+	struct frame_fill *f = calloc(1, sizeof *f);
+	struct page_ranges ranges = {0};
+	int r = pagemap < 0 ? pagemap : 0;
+
+	if (!f)
+		return fail(err, ENOMEM, "out of memory");
+	f->w = w;
+	f->buf = image_writer_buffer(w);
+	if (!f->buf)
+		r = fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < m->n_areas && r == 0; i++)
+		if (holds_private_memory(m->areas[i]))
+			r = write_area(f, task, pagemap, m->areas[i], &ranges, err);
+	if (r == 0)
+		r = flush_frame(f, err);
+	vec_free(&ranges.list);
+	free(f);
+	return r;
+}
+
+static int read_content(const void *source, uint64_t offset, void *buf, size_t size)
+{
+	const struct content *c = source;
+	ssize_t n = fd_pread(c->fd, buf, size, offset);
+
+	if (n < 0)
+		return (int)n;
+	/* The last page of a file ends where the file does. */
+	memset((char *)buf + n, 0, size - (size_t)n);
+	return 0;
+}
+
+int write_contents(struct image_writer *w, const struct capture *c, struct error **err)
+{
+	struct frame_fill *f = calloc(1, sizeof *f);
+	int r = 0;
+
+	if (!f)
+		return fail(err, ENOMEM, "out of memory");
+	f->w = w;
+	f->buf = image_writer_buffer(w);
+	if (!f->buf)
+		r = fail(err, ENOMEM, "out of memory");
+	vec_each(it, &c->contents) {
+		if (r < 0)
+			break;
+		r = write_range(f, it->object, it->offset, it->offset + it->length, read_content, it,
+				err);
+		if (r < 0 && err && !*err)
+			fail_errno(err, -r, "cannot read the content of a file (%u)", it->object);
+	}
+	if (r == 0)
+		r = flush_frame(f, err);
+	free(f);
+	return r;
+}

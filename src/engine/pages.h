@@ -1,0 +1,20 @@
+/* The content of memory: which pages there are, and their way into the image. */
+#pragma once
+
+#include "base/error.h"
+#include "image/writer.h"
+#include "records.pb-c.h"
+#include "task/capture.h"
+
+/* Private memory of an address space is the object MEMORY_OBJECT(pid); content of a File is its id. */
+#define MEMORY_OBJECT(pid) (UINT64_C(1) << 32 | (uint32_t)(pid))
+
+/* Finds MADV_GUARD_INSTALL ranges and puts them into the areas of m.  Nothing on kernels that cannot tell. */
+int capture_guards(const struct task *task, Rec__Memory *m, struct error **err);
+
+/* Writes all private pages of the stopped task that are not zero. */
+int write_memory(struct image_writer *w, const struct task *task, const Rec__Memory *m,
+		 struct error **err);
+
+/* Writes the contents of files (deleted ones, memfds, shared memory). */
+int write_contents(struct image_writer *w, const struct capture *c, struct error **err);

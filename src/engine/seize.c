@@ -1,0 +1,203 @@
+#include "engine/seize.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "inject/trace.h"
+
+/* Never PTRACE_O_EXITKILL here: a target outlives us. */
+#define CAPTURE_OPTIONS ((unsigned long)PTRACE_O_TRACESYSGOOD)
+
+static struct thread *find_thread(struct task *task, pid_t tid)
+{
+	vec_each(t, &task->threads)
+		if ((*t)->tid == tid)
+			return *t;
+	return NULL;
+}
+
+static int add_thread(struct task *task, pid_t tid, struct error **err)
+{
+	struct thread *t = calloc(1, sizeof *t), **slot;
+	int r;
+
+	slot = t ? vec_push(&task->threads) : NULL;
+	if (!slot) {
+		free(t);
+		return fail(err, ENOMEM, "out of memory");
+	}
+	*t = (struct thread){.task = task, .tid = tid};
+	*slot = t;
+	r = trace_seize(tid, CAPTURE_OPTIONS, err);
+	if (r == 0) {
+		t->attached = true;
+		return trace_interrupt(tid) < 0 ? fail(err, ESRCH, "thread %d has ended", tid) : 0;
+	}
+	return r;
+}
+
+/* Seizes and interrupts every thread that is not yet ours.  Returns how many were new. */
+static int seize_new_threads(struct task *task, struct error **err)
+{
+	int fd = openat(task->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0, r;
+	struct dirent *e;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir) {
+		close_fdp(&fd);
+		return fail(err, ESRCH, "process %d has ended", task->pid);
+	}
+	while ((e = readdir(dir))) {
+		pid_t tid = (pid_t)atoi(e->d_name);
+		struct error *inner = NULL;
+
+		if (tid <= 0 || find_thread(task, tid))
+			continue;
+		r = add_thread(task, tid, &inner);
+		if (r == -ESRCH && tid != task->pid) {
+			/* It ended between the listing and the seizing; that is its right. */
+			error_free(inner);
+			free(task->threads.items[--task->threads.count]);
+			continue;
+		}
+		if (r < 0) {
+			error_merge(err, &inner);
+			closedir(dir);
+			return r;
+		}
+		found++;
+	}
+	closedir(dir);
+	return found;
+}
+
+/* A signal that was just being delivered is delivered; the interrupt comes right after. */
+static int wait_until_stopped(struct thread *t)
+{
+	struct stop stop;
+
+	for (;;) {
+		int r = trace_wait(t->tid, &stop);
+
+		if (r < 0 || stop.kind == STOP_GONE)
+			return -ESRCH;
+		if (stop.kind == STOP_INTERRUPT)
+			return 0;
+		if (stop.kind == STOP_GROUP) {
+			t->group_stop = stop.signal;
+			return 0;
+		}
+		r = trace_continue(t->tid, stop.kind == STOP_SIGNAL ? stop.signal : 0);
+		if (r < 0)
+			return r;
+	}
+}
+
+int seize_task(struct task *task, struct error **err)
+{
+	size_t stopped = 0;
+	int r;
+
+	/* All are interrupted before the first is waited for: one by one, spinning threads take ages. */
+	while ((r = seize_new_threads(task, err)) > 0) {
+		while (stopped < task->threads.count) {
+			struct thread *t = task->threads.items[stopped];
+
+			if (wait_until_stopped(t) == 0) {
+				stopped++;
+				continue;
+			}
+			if (t->tid == task->pid) {
+				t->attached = false;
+				release_task(task, 0);
+				return fail(err, ESRCH, "process %d ended while it was being stopped",
+					    task->pid);
+			}
+			free(t);
+			memmove(&task->threads.items[stopped], &task->threads.items[stopped + 1],
+				(--task->threads.count - stopped) * sizeof(struct thread *));
+		}
+	}
+	if (r < 0)
+		release_task(task, 0);
+	return r;
+}
+
+void release_task(struct task *task, int signal)
+{
+	/* Backwards: the main thread last, so that a deferred SIGSTOP finds all running. */
+	for (size_t i = task->threads.count; i-- > 0;) {
+		struct thread *t = task->threads.items[i];
+
+		if (t->attached)
+			trace_detach(t->tid, i == 0 ? signal : 0);
+		t->attached = false;
+	}
+}
+
+static int read_thread(struct thread *t, struct error **err)
+{
+	cleanup_free char *name = str_format("task/%d/status", t->tid);
+	cleanup_free char *text = NULL;
+	ssize_t n = name ? task_slurp(t->task, name, &text) : -ENOMEM;
+
+	if (n < 0 || status_parse(text, (size_t)n, &t->status) < 0)
+		return fail(err, ESRCH, "thread %d has ended", t->tid);
+	t->ns_tid = t->status.ns_pid.count ? t->status.ns_pid.items[t->status.ns_pid.count - 1]
+					   : t->tid;
+	if (arch_get_regs(t->tid, &t->regs) < 0 || trace_get_sigmask(t->tid, &t->sigmask) < 0)
+		return fail(err, ESRCH, "thread %d has ended", t->tid);
+	if (!arch_is_native(&t->regs))
+		return refuse(err, ENOTSUP, NULL,
+			      "thread %d runs 32-bit code, which is not supported", t->tid);
+	t->saved = t->regs;
+	return 0;
+}
+
+static pid_t last_of(const proc_pids *numbers, pid_t otherwise)
+{
+	return numbers->count ? numbers->items[numbers->count - 1] : otherwise;
+}
+
+int read_task(struct task *task, struct error **err)
+{
+	cleanup_free char *stat = NULL, *smaps = NULL;
+	const struct proc_status *st;
+	ssize_t n;
+
+	vec_each(t, &task->threads) {
+		int r = read_thread(*t, err);
+
+		if (r < 0)
+			return r;
+	}
+	st = &task_leader(task)->status;
+	if (st->state == 'Z')
+		return refuse(err, ENOTSUP, NULL,
+			      "the main thread of process %d has ended while other threads live on, "
+			      "which is not supported yet",
+			      task->pid);
+	task->ns_pid = last_of(&st->ns_tgid, task->pid);
+	task->ns_pgid = last_of(&st->ns_pgid, 0);
+	task->ns_sid = last_of(&st->ns_sid, 0);
+	task->ns_ppid = st->ppid;
+	n = task_slurp(task, "stat", &stat);
+	if (n < 0 || stat_parse(stat, (size_t)n, &task->stat) < 0)
+		return fail(err, ESRCH, "process %d has ended", task->pid);
+	n = task_slurp(task, "smaps", &smaps);
+	if (n < 0)
+		return fail_errno(err, (int)-n, "cannot read the mappings of process %d", task->pid);
+	if (maps_parse(smaps, (size_t)n, &task->areas) < 0)
+		return fail(err, EINVAL, "cannot understand the mappings of process %d", task->pid);
+	task->mem = openat(task->proc, "mem", O_RDWR | O_CLOEXEC);
+	if (task->mem < 0)
+		return fail_errno(err, errno, "cannot open the memory of process %d", task->pid);
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* Stopping a whole task, and reading what it is while it stands still. */
+#pragma once
+
+#include "base/error.h"
+#include "task/capture.h"
+#include "task/task.h"
+
+/*
+ * Who can never be checkpointed, and why, without stopping anybody: no such
+ * process, a kernel thread, a zombie, another user's, one that is traced, ...
+ */
+int survey_task(const struct task *task, struct error **err);
+
+/* What a running target may have done since: children.  The task is stopped. */
+int survey_stopped(const struct task *task, struct error **err);
+
+/* Stops all threads of the task.  On failure all go on. */
+int seize_task(struct task *task, struct error **err);
+
+/* Reads status, registers and mappings of the stopped task. */
+int read_task(struct task *task, struct error **err);
+
+/* Lets all threads go on (a group-stop stays one). */
+void release_task(struct task *task, int signal);
+
+/*
+ * Mends the registers of all threads: regs, with which the target goes on, for what our
+ * stopping did (EINTR); saved, for a new thread that has no kernel state of a system call.
+ */
+int mend_task(struct task *task, struct error **err);

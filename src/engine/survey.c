@@ -1,0 +1,130 @@
+/* Everything that forbids a checkpoint and can be seen without stopping the target. */
+#include "engine/seize.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "proc/stat.h"
+#include "proc/status.h"
+
+static char *name_of(pid_t pid)
+{
+	cleanup_free char *path = str_format("/proc/%d/comm", pid);
+	char *name = NULL;
+
+	if (!path || fd_slurp(AT_FDCWD, path, &name) < 0)
+		return NULL;
+	name[strcspn(name, "\n")] = '\0';
+	return name;
+}
+
+/* The kernel lists the children of each thread (CONFIG_PROC_CHILDREN). */
+static void refuse_children_of(const struct task *task, const char *tid, struct error **err)
+{
+	cleanup_free char *name = str_format("task/%s/children", tid);
+	cleanup_free char *text = NULL;
+	char *rest, *word;
+
+	if (!name || task_slurp(task, name, &text) < 0)
+		return;
+	for (word = strtok_r(text, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest)) {
+		cleanup_free char *child = name_of((pid_t)atoi(word));
+
+		refuse(err, ENOTSUP, "end the child first, or checkpoint a program without children",
+		       "it has a child process, %s (%s), and process trees are not supported yet",
+		       word, child ? child : "?");
+	}
+}
+
+static void refuse_children(const struct task *task, struct error **err)
+{
+	int fd = openat(task->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!dir) {
+		close_fdp(&fd);
+		return;
+	}
+	while ((e = readdir(dir)))
+		if (e->d_name[0] != '.')
+			refuse_children_of(task, e->d_name, err);
+	closedir(dir);
+}
+
+int survey_stopped(const struct task *task, struct error **err)
+{
+	struct error *found = NULL;
+	int r;
+
+	refuse_children(task, &found);
+	r = found ? -error_errno(found) : 0;
+	error_wrap(&found, 0, "process %d", task->pid);
+	error_merge(err, &found);
+	return r;
+}
+
+static void refuse_owner(const struct task *task, const struct proc_status *st, struct error **err)
+{
+	struct stat dir;
+
+	if (geteuid() == 0)
+		return;
+	if (st->uid[0] != getuid() || st->uid[1] != getuid() || st->uid[2] != getuid()) {
+		refuse(err, EPERM, "checkpoint it as its own user, or as root",
+		       "it belongs to user %u, and you are user %u", st->uid[0], getuid());
+		return;
+	}
+	/* The files of a process that is not dumpable belong to root (proc(5)). */
+	if (fstatat(task->proc, "maps", &dir, 0) == 0 && dir.st_uid == 0 && getuid() != 0)
+		refuse(err, EPERM,
+		       "the program itself can allow it with prctl(PR_SET_DUMPABLE, 1)",
+		       "it is not dumpable: the kernel lets only root look into it");
+}
+
+int survey_task(const struct task *task, struct error **err)
+{
+	cleanup_free char *text = NULL, *stat_text = NULL;
+	struct proc_status st __attribute__((cleanup(status_free))) = {0};
+	struct proc_stat stat;
+	struct error *found = NULL;
+	ssize_t n = task_slurp(task, "status", &text);
+	ssize_t m = task_slurp(task, "stat", &stat_text);
+	int r;
+
+	if (n < 0 || m < 0 || status_parse(text, (size_t)n, &st) < 0 ||
+	    stat_parse(stat_text, (size_t)m, &stat) < 0)
+		return refuse(err, ESRCH, NULL, "there is no process %d", task->pid);
+	if (task->pid == getpid())
+		return refuse(err, EINVAL, NULL, "%d is this program itself", task->pid);
+	if (stat.flags & PROC_STAT_KTHREAD)
+		return refuse(err, EINVAL, NULL, "%d (%s) is a kernel thread", task->pid, st.name);
+	if (st.state == 'Z' || st.state == 'X')
+		return refuse(err, ESRCH, "its parent has to wait(2) for it",
+			      "%d (%s) has ended already: it is a zombie", task->pid, st.name);
+	if (st.tracer_pid) {
+		cleanup_free char *tracer = name_of(st.tracer_pid);
+
+		refuse(&found, EBUSY, "detach the debugger first",
+		       "it is being traced by process %d (%s)", st.tracer_pid,
+		       tracer ? tracer : "?");
+	}
+	if (st.seccomp)
+		refuse(&found, EPERM, "run it without the filter, or run the checkpoint as root",
+		       "it runs under a seccomp %s, which could kill it for what a checkpoint asks "
+		       "of it",
+		       st.seccomp == 1 ? "strict mode" : "filter");
+	refuse_owner(task, &st, &found);
+	refuse_children(task, &found);
+	r = found ? -error_errno(found) : 0;
+	error_wrap(&found, 0, "process %d (%s)", task->pid, st.name);
+	error_merge(err, &found);
+	return r;
+}

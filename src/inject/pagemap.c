@@ -1,0 +1,135 @@
+#include "inject/pagemap.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+
+#include "arch/arch.h"
+#include "base/fd.h"
+
+/* include/uapi/linux/fs.h since 6.7; the headers of older systems lack it. */
+struct scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+struct scan_region {
+	uint64_t start, end, categories;
+};
+
+#define SCAN _IOWR('f', 16, struct scan_arg)
+#define SCAN_FILE (1u << 2)
+#define SCAN_PRESENT (1u << 3)
+#define SCAN_SWAPPED (1u << 4)
+#define SCAN_PFNZERO (1u << 5)
+#define SCAN_GUARD (1u << 8) /* 6.16 */
+
+/* The bits of an entry of /proc/PID/pagemap. */
+#define ENTRY_PRESENT (UINT64_C(1) << 63)
+#define ENTRY_SWAPPED (UINT64_C(1) << 62)
+#define ENTRY_FILE (UINT64_C(1) << 61)
+
+#define REGIONS 512
+
+static int add_range(struct page_ranges *ret, uint64_t start, uint64_t end)
+{
+	struct page_range *last = ret->list.count ? &ret->list.items[ret->list.count - 1] : NULL;
+
+	if (last && last->end == start) {
+		last->end = end;
+		return 0;
+	}
+	last = vec_push(&ret->list);
+	if (!last)
+		return -ENOMEM;
+	*last = (struct page_range){start, end};
+	return 0;
+}
+
+static int scan(int pagemap, struct scan_arg *arg, struct page_ranges *ret)
+{
+	struct scan_region regions[REGIONS];
+	uint64_t end = arg->end;
+
+	arg->size = sizeof *arg;
+	arg->vec = (uint64_t)(uintptr_t)regions;
+	arg->vec_len = REGIONS;
+	while (arg->start < end) {
+		int n = ioctl(pagemap, SCAN, arg);
+
+		if (n < 0)
+			return -errno;
+		for (int i = 0; i < n; i++) {
+			int r = add_range(ret, regions[i].start, regions[i].end);
+
+			if (r < 0)
+				return r;
+		}
+		if (arg->walk_end <= arg->start)
+			break;
+		arg->start = arg->walk_end;
+	}
+	return 0;
+}
+
+/* Before 6.7.  The zero page looks like any other; its content tells. */
+static int read_entries(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	uint64_t entries[4096];
+
+	while (start < end) {
+		size_t want = (end - start) / ARCH_PAGE_SIZE;
+		ssize_t n;
+
+		if (want > sizeof entries / sizeof *entries)
+			want = sizeof entries / sizeof *entries;
+		n = fd_pread(pagemap, entries, want * sizeof *entries,
+			     start / ARCH_PAGE_SIZE * sizeof *entries);
+		if (n <= 0)
+			return n < 0 ? (int)n : -EIO;
+		for (size_t i = 0; i < (size_t)n / sizeof *entries; i++) {
+			uint64_t at = start + i * ARCH_PAGE_SIZE;
+			int r;
+
+			if (!(entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)) ||
+			    (entries[i] & ENTRY_FILE))
+				continue;
+			r = add_range(ret, at, at + ARCH_PAGE_SIZE);
+			if (r < 0)
+				return r;
+		}
+		start += (size_t)n / sizeof *entries * ARCH_PAGE_SIZE;
+	}
+	return 0;
+}
+
+int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	struct scan_arg arg = {
+		.start = start,
+		.end = end,
+		.category_inverted = SCAN_FILE | SCAN_PFNZERO,
+		.category_mask = SCAN_FILE | SCAN_PFNZERO,
+		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+		.return_mask = SCAN_PRESENT,
+	};
+	size_t before = ret->list.count;
+	int r = scan(pagemap, &arg, ret);
+
+	if (r != -ENOTTY && r != -EINVAL)
+		return r;
+	ret->list.count = before;
+	return read_entries(pagemap, start, end, ret);
+}
+
+int pagemap_guards(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	struct scan_arg arg = {
+		.start = start,
+		.end = end,
+		.category_mask = SCAN_GUARD,
+		.return_mask = SCAN_GUARD,
+	};
+	int r = scan(pagemap, &arg, ret);
+
+	return r == -ENOTTY || r == -EINVAL ? -EOPNOTSUPP : r;
+}
