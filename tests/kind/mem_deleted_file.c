@@ -23,17 +23,20 @@ int main(void)
 
 	pattern_fill(content, sizeof content, 1);
 	CHECK(write(fd, content, sizeof content) == sizeof content);
+	/* On both sides of the others, should somebody go through them in order. */
+	char *first = map_part(fd, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0, 6);
 	char *shared = map_part(fd, PROT_READ | PROT_WRITE, MAP_SHARED, 2, 3);
 	char *reader = map_part(fd, PROT_READ, MAP_SHARED, 0, 6);
 	char *private = map_part(fd, PROT_READ | PROT_WRITE, MAP_PRIVATE, 2, 3);
 
 	CHECK(unlink("data") == 0 && close(fd) == 0);
 	pattern_fill(private + PAGE, PAGE, 2);
-	struct map_info before[] = {map_at(shared), map_at(reader), map_at(private)};
+	pattern_fill(first + 4 * PAGE, PAGE, 3);
+	struct map_info before[] = {map_at(shared), map_at(reader), map_at(private), map_at(first)};
 
 	test_ready();
 
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		struct map_info now = map_at((void *)before[i].start);
 
 		/* The name that it had may be taken by now, that it has none is sure. */
@@ -48,6 +51,9 @@ int main(void)
 	CHECK(memcmp(reader, content, 6 * PAGE) == 0);
 	CHECK(memcmp(shared, content + 2 * PAGE, 3 * PAGE) == 0);
 	CHECK(pattern_is(private + PAGE, PAGE, 2));
+	CHECK(memcmp(private + 2 * PAGE, content + 4 * PAGE, PAGE) == 0);
+	CHECK(pattern_is(first + 4 * PAGE, PAGE, 3));
+	CHECK(memcmp(first + 5 * PAGE, content + 5 * PAGE, PAGE) == 0);
 
 	shared[0] = 'x';
 	shared[PAGE] = 'y';

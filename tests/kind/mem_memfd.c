@@ -59,5 +59,8 @@ int main(void)
 	CHECK(lonely_private[0] == 'u');
 	lonely_private[PAGE] = (char)(lonely[PAGE] + 1);
 	CHECK(lonely[PAGE] != lonely_private[PAGE]);
+	/* What was written privately has not become the file's. */
+	lonely = mremap(lonely, 4 * PAGE, SIZE, MREMAP_MAYMOVE);
+	CHECK(lonely != MAP_FAILED && all_zero(lonely + 4 * PAGE, 4 * PAGE));
 	test_passed();
 }
