@@ -1,0 +1,38 @@
+/* EXPECT-REFUSAL: socket */
+/* EXPECT-REFUSAL: epoll */
+/* EXPECT-REFUSAL: child */
+/* EXPECT-REFUSAL: deleted|removed */
+/* A program with several obstacles is told all of them at once. */
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "check.h"
+
+int main(void)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int pair[2], epoll = epoll_create1(0), fd = eventfd(1, 0), directory;
+	pid_t child = fork();
+
+	CHECK(child >= 0);
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
+	CHECK(dup(fd) >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 && close(fd) == 0);
+	CHECK(mkdir("gone", 0700) == 0);
+	directory = open("gone", O_RDONLY | O_DIRECTORY);
+	CHECK(directory >= 0 && rmdir("gone") == 0);
+
+	test_ready();
+
+	CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+	test_passed();
+}
