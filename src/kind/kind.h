@@ -47,6 +47,12 @@ struct file_ops {
 	 */
 	int (*open)(struct rebuild *r, struct rebuilt_file *f, struct error **err);
 	/*
+	 * All contents are written, through the descriptors of rebuilt_share(),
+	 * which are closed after this: now what writing would have changed or been
+	 * forbidden by (optional).  Called for each description, in the order of ids.
+	 */
+	int (*fill_done)(struct rebuild *r, struct rebuilt_file *f, struct error **err);
+	/*
 	 * Adds calls that must be made by the task itself, once all its
 	 * descriptors have their numbers (optional).  fd: its number there.
 	 * Called for one slot of each description.
