@@ -1,4 +1,5 @@
-/* A pidfd of the program itself still means the program itself. */
+/* EXPECT-REFUSAL: pidfd */
+/* A pidfd of the program itself: it stands for a process, and is not saved yet. */
 #include <signal.h>
 #include <sys/syscall.h>
 

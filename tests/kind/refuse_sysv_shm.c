@@ -1,4 +1,4 @@
-/* EXPECT-REFUSAL: SysV */
+/* EXPECT-REFUSAL: SysV|System V */
 /* A SysV shared memory segment belongs to everybody who knows its number. */
 #include <sys/ipc.h>
 #include <sys/shm.h>
