@@ -21,6 +21,8 @@ int main(void)
 	CHECK(map != MAP_FAILED && read_only != MAP_FAILED);
 	pattern_fill(map + 3 * PAGE, PAGE, 2);
 	pattern_fill(map + 13 * PAGE, PAGE, 3);
+	/* Zeros that are not the file's. */
+	memset(map + 8 * PAGE, 0, PAGE);
 	/* The same content, and yet its own page. */
 	*(volatile char *)(map + 6 * PAGE) = content[8 * PAGE];
 	/* Written, then protected: nothing in its flags says so. */
@@ -38,17 +40,18 @@ int main(void)
 	CHECK(map_at(map).anonymous <= before.anonymous);
 	CHECK(pattern_is(map + 3 * PAGE, PAGE, 2));
 	CHECK(pattern_is(map + 13 * PAGE, PAGE, 3));
+	CHECK(all_zero(map + 8 * PAGE, PAGE));
 	CHECK(pattern_is(read_only + PAGE, PAGE, 4));
 	CHECK(memcmp(read_only, content, PAGE) == 0);
 	for (int i = 0; i < 13; i++)
-		CHECK(i == 3 || !memcmp(map + i * PAGE, content + (i + 2) * PAGE, PAGE));
+		CHECK(i == 3 || i == 8 || !memcmp(map + i * PAGE, content + (i + 2) * PAGE, PAGE));
 
 	/* Now the file changes throughout: only the clean pages follow. */
 	memset(content, 'n', sizeof content);
 	fd = open("data", O_WRONLY | O_CLOEXEC);
 	CHECK(pwrite(fd, content, sizeof content, 0) == sizeof content);
 	for (int i = 0; i < 14; i++)
-		CHECK_EQ(map[i * PAGE] == 'n', i != 3 && i != 6 && i != 13);
+		CHECK_EQ(map[i * PAGE] == 'n', i != 3 && i != 6 && i != 8 && i != 13);
 	CHECK(read_only[0] == 'n' && pattern_is(read_only + PAGE, PAGE, 4));
 	test_passed();
 }
