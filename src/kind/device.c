@@ -37,22 +37,28 @@ static bool device_claims(const struct file *f)
 	       known_device(major(f->st.st_rdev), minor(f->st.st_rdev));
 }
 
-static int device_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
-			  struct error **err)
+static int device_fill(struct file *f, Rec__Device *m, struct error **err)
 {
-	Rec__Device *m = kind_message(&kind_device);
 	const struct known_device *known;
 
-	(void)c;
-	if (!m)
-		return fail(err, ENOMEM, "out of memory");
-	*ret = &m->base;
 	m->major = major(f->st.st_rdev);
 	m->minor = minor(f->st.st_rdev);
 	known = known_device(m->major, m->minor);
 	/* The number says what it is: a node that is gone is replaced by the usual one. */
 	m->path = strdup(path_names(f->link, &f->st) ? f->link : known->path);
 	return m->path ? 0 : fail(err, ENOMEM, "out of memory");
+}
+
+static int device_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
+			  struct error **err)
+{
+	Rec__Device *m = kind_message(&kind_device);
+	cleanup_error struct error *found = NULL;
+
+	(void)c;
+	if (!m)
+		return fail(err, ENOMEM, "out of memory");
+	return path_captured(f, device_fill(f, m, &found), &m->base, ret, &found, err);
 }
 
 static int device_validate(const ProtobufCMessage *base, struct error **err)

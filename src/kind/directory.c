@@ -17,21 +17,26 @@ static bool directory_claims(const struct file *f)
 	       path_fs_class(f->own) == FS_STORAGE;
 }
 
-static int directory_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
-			     struct error **err)
+static int directory_fill(struct file *f, Rec__Directory *m, struct error **err)
 {
-	Rec__Directory *m = kind_message(&kind_directory);
-
-	(void)c;
-	if (!m)
-		return fail(err, ENOMEM, "out of memory");
-	*ret = &m->base;
 	if (!path_names(f->link, &f->st))
 		return refuse(err, ENOENT, "close it, or make the program enter another one",
 			      f->deleted ? "the directory was removed"
 					 : "its path leads elsewhere now");
 	m->path = strdup(f->link);
 	return m->path ? 0 : fail(err, ENOMEM, "out of memory");
+}
+
+static int directory_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
+			     struct error **err)
+{
+	Rec__Directory *m = kind_message(&kind_directory);
+	cleanup_error struct error *found = NULL;
+
+	(void)c;
+	if (!m)
+		return fail(err, ENOMEM, "out of memory");
+	return path_captured(f, directory_fill(f, m, &found), &m->base, ret, &found, err);
 }
 
 static int directory_validate(const ProtobufCMessage *base, struct error **err)

@@ -87,16 +87,11 @@ static bool shared_with_others(const struct capture *c, const struct file *f)
 	return false;
 }
 
-static int generated_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
-			     struct error **err)
+static int generated_fill(struct capture *c, struct file *f, Rec__Generated *m, struct error **err)
 {
-	Rec__Generated *m = kind_message(&kind_generated);
 	unsigned long pid;
 	const char *rest;
 
-	if (!m)
-		return fail(err, ENOMEM, "out of memory");
-	*ret = &m->base;
 	if (!number_after(f->link, "/proc/", &pid, &rest)) {
 		if (!path_names(f->link, &f->st))
 			return refuse(err, ENOENT, "close it",
@@ -114,6 +109,17 @@ static int generated_capture(struct capture *c, struct file *f, ProtobufCMessage
 		return refuse(err, ENOTSUP, "close it in all but one of them",
 			      "it tells of one process and several processes share it");
 	return own_path(f, rest, &m->path, err);
+}
+
+static int generated_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
+			     struct error **err)
+{
+	Rec__Generated *m = kind_message(&kind_generated);
+	cleanup_error struct error *found = NULL;
+
+	if (!m)
+		return fail(err, ENOMEM, "out of memory");
+	return path_captured(f, generated_fill(c, f, m, &found), &m->base, ret, &found, err);
 }
 
 /* It is opened by the task itself. */

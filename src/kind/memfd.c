@@ -37,11 +37,11 @@ static bool memfd_claims(const struct file *f)
 {
 	struct statfs fs;
 
-	if (!f->deleted || !f->link || f->own < 0 || (f->flags & O_PATH))
+	if (!f->deleted || !f->link || (f->flags & O_PATH))
 		return false;
 	if (without_descriptor(f))
 		return true;
-	return str_starts(f->link, NAMED) && fstatfs(f->own, &fs) == 0 &&
+	return f->own >= 0 && str_starts(f->link, NAMED) && fstatfs(f->own, &fs) == 0 &&
 	       (fs.f_type == TMPFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC);
 }
 
@@ -75,22 +75,18 @@ static int capture_seals(const struct file *f, Rec__Memfd *m, struct error **err
 	return 0;
 }
 
-static int memfd_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
-			 struct error **err)
+static int memfd_fill(struct capture *c, struct file *f, Rec__Memfd *m, struct error **err)
 {
-	Rec__Memfd *m = kind_message(&kind_memfd);
 	int r;
 
-	if (!m)
-		return fail(err, ENOMEM, "out of memory");
-	*ret = &m->base;
 	if (f->fd < 0 && str_starts(f->link, SYSV))
 		return refuse(err, ENOTSUP, "detach it (shmdt) before the checkpoint",
-			      "System V shared memory is not supported");
+			      "System V shared memory (SysV shm) is not supported");
 	m->anonymous = without_descriptor(f);
 	m->object = f->st.st_ino;
 	m->size = (uint64_t)f->st.st_size;
-	m->permissions = f->st.st_mode & 07777;
+	/* Nobody sees the mode of what has no descriptor: that of memfd_create(2) will do. */
+	m->permissions = f->fd >= 0 ? f->st.st_mode & 07777 : 0777;
 	m->huge_flags = huge_flags(f);
 	m->name = strdup(m->anonymous ? "anonymous" : f->link + strlen(NAMED));
 	if (!m->name)
@@ -109,6 +105,17 @@ static int memfd_capture(struct capture *c, struct file *f, ProtobufCMessage **r
 	return content_ranges(c, f->id, &m->n_data, &m->data) < 0
 		       ? fail(err, ENOMEM, "out of memory")
 		       : 0;
+}
+
+static int memfd_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
+			 struct error **err)
+{
+	Rec__Memfd *m = kind_message(&kind_memfd);
+	cleanup_error struct error *found = NULL;
+
+	if (!m)
+		return fail(err, ENOMEM, "out of memory");
+	return path_captured(f, memfd_fill(c, f, m, &found), &m->base, ret, &found, err);
 }
 
 static int memfd_validate(const ProtobufCMessage *base, struct error **err)

@@ -16,15 +16,8 @@ static bool path_only_claims(const struct file *f)
 	return (f->flags & O_PATH) && f->own >= 0 && path_fs_class(f->own) == FS_STORAGE;
 }
 
-static int path_only_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
-			     struct error **err)
+static int path_only_fill(struct file *f, Rec__PathOnly *m, struct error **err)
 {
-	Rec__PathOnly *m = kind_message(&kind_path_only);
-
-	(void)c;
-	if (!m)
-		return fail(err, ENOMEM, "out of memory");
-	*ret = &m->base;
 	if (!path_names(f->link, &f->st))
 		return refuse(err, ENOENT, "close it: an O_PATH descriptor only names a file",
 			      f->deleted ? "what it names was removed"
@@ -32,6 +25,18 @@ static int path_only_capture(struct capture *c, struct file *f, ProtobufCMessage
 	m->symlink = S_ISLNK(f->st.st_mode);
 	m->path = strdup(f->link);
 	return m->path ? 0 : fail(err, ENOMEM, "out of memory");
+}
+
+static int path_only_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
+			     struct error **err)
+{
+	Rec__PathOnly *m = kind_message(&kind_path_only);
+	cleanup_error struct error *found = NULL;
+
+	(void)c;
+	if (!m)
+		return fail(err, ENOMEM, "out of memory");
+	return path_captured(f, path_only_fill(f, m, &found), &m->base, ret, &found, err);
 }
 
 static int path_only_validate(const ProtobufCMessage *base, struct error **err)

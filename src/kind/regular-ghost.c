@@ -24,11 +24,12 @@
 #define TMPFILE_BIT  (O_TMPFILE & ~O_DIRECTORY)
 #define NSEC_PER_SEC UINT64_C(1000000000)
 
-int ghost_capture(struct capture *c, struct file *f, Rec__Regular *m, struct error **err)
+int ghost_capture(struct capture *c, struct file *f, const struct stat *st, Rec__Regular *m,
+		  struct error **err)
 {
 	int r;
 
-	if (f->st.st_nlink > 0 && f->fd >= 0)
+	if (st->st_nlink > 0)
 		return refuse(err, ENOENT, "give it a name in the directory where it was opened",
 			      "the file still has a name, but not the one it was opened by, "
 			      "and its other name is not known");
@@ -41,7 +42,7 @@ int ghost_capture(struct capture *c, struct file *f, Rec__Regular *m, struct err
 	 * the file can be given a name is the common case, and the harmless one.
 	 */
 	m->linkable = f->flags & TMPFILE_BIT;
-	m->content = capture_share(c, kind_regular.tag, f->st.st_dev, f->st.st_ino, f->id);
+	m->content = capture_share(c, kind_regular.tag, st->st_dev, st->st_ino, f->id);
 	if (!m->content)
 		return fail(err, ENOMEM, "out of memory");
 	if (m->content != f->id)

@@ -13,14 +13,61 @@
 #include <sys/sysmacros.h>
 
 #include "base/str.h"
+#include "proc/mountinfo.h"
 #include "task/path.h"
 
 #define NSEC_PER_SEC UINT64_C(1000000000)
 
+/*
+ * What f->own shows is the file itself.  Where only a mapping is left of a
+ * deleted file, it is a copy that the engine has made of it.
+ */
+static bool own_is_real(const struct file *f, struct stat *ret_st)
+{
+	return fstat(f->own, ret_st) == 0 && ret_st->st_ino == f->st.st_ino;
+}
+
+/* The area's device is that of a file system which is mounted: no memory of a driver or of AIO. */
+static bool area_on_mount(const struct file *f)
+{
+	cleanup_mountinfo struct mount_table mounts = {0};
+	cleanup_free char *text = NULL;
+	ssize_t n = task_slurp(f->task, "mountinfo", &text);
+
+	if (n < 0 || mountinfo_parse(text, (size_t)n, &mounts) < 0)
+		return false;
+	vec_each(it, &mounts.list)
+		if (it->dev_major == f->area->dev_major && it->dev_minor == f->area->dev_minor)
+			return true;
+	return false;
+}
+
 static bool regular_claims(const struct file *f)
 {
-	return S_ISREG(f->st.st_mode) && !(f->flags & O_PATH) && f->link && f->link[0] == '/' &&
-	       f->own >= 0 && path_fs_class(f->own) == FS_STORAGE;
+	struct stat own;
+
+	if (!S_ISREG(f->st.st_mode) || (f->flags & O_PATH) || !f->link || f->link[0] != '/' ||
+	    f->own < 0 || path_fs_class(f->own) != FS_STORAGE)
+		return false;
+	return !f->area || own_is_real(f, &own) || area_on_mount(f);
+}
+
+/* As fstat(2) of the file itself; of a copy, with the names that it does not have. */
+static struct stat identity(const struct file *f)
+{
+	struct stat st;
+
+	if (!f->area)
+		return f->st;
+	/* The device in maps is not always the one of stat(2). */
+	if (!own_is_real(f, &st)) {
+		st.st_dev = f->st.st_dev;
+		st.st_ino = f->st.st_ino;
+		st.st_mode = f->st.st_mode;
+		st.st_nlink = 0;
+	}
+	st.st_size = f->st.st_size;
+	return st;
 }
 
 static uint64_t mtime_of(const struct stat *st)
@@ -29,16 +76,16 @@ static uint64_t mtime_of(const struct stat *st)
 }
 
 /* Where else a file may be whose opened name is gone: beside it, or where the program works. */
-static char *other_name(const struct file *f)
+static char *other_name(const struct file *f, const struct stat *st)
 {
 	cleanup_free char *parent = path_parent(f->link);
 	cleanup_free char *cwd = NULL;
-	char *found = parent ? path_find_inode(parent, &f->st) : NULL;
+	char *found = parent ? path_find_inode(parent, st) : NULL;
 
 	if (found)
 		return found;
 	cwd = task_readlink(f->task, "cwd");
-	return cwd ? path_find_inode(cwd, &f->st) : NULL;
+	return cwd ? path_find_inode(cwd, st) : NULL;
 }
 
 /*
@@ -46,17 +93,17 @@ static char *other_name(const struct file *f)
  * What the kernel says is a text: "x (deleted)" may be a name, and a name
  * may lead to the file again that was taken away in between.
  */
-static char *current_name(const struct file *f)
+static char *current_name(const struct file *f, const struct stat *st)
 {
 	if (f->deleted) {
 		cleanup_free char *literal = str_format("%s (deleted)", f->link);
 
-		if (literal && path_names(literal, &f->st))
+		if (literal && path_names(literal, st))
 			return strdup(literal);
 	}
-	if (path_names(f->link, &f->st))
+	if (path_names(f->link, st))
 		return strdup(f->link);
-	return f->st.st_nlink > 0 || f->fd < 0 ? other_name(f) : NULL;
+	return st->st_nlink > 0 || f->area ? other_name(f, st) : NULL;
 }
 
 /* A log is written without looking back: it may have grown, or be a new one. */
@@ -67,30 +114,37 @@ static bool relies_on_content(const struct file *f)
 	return (f->flags & O_ACCMODE) != O_WRONLY && !(f->flags & O_APPEND);
 }
 
-static int regular_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
-			   struct error **err)
+static int regular_fill(struct capture *c, struct file *f, Rec__Regular *m, struct error **err)
 {
-	Rec__Regular *m = kind_message(&kind_regular);
+	const struct stat st = identity(f);
 	char *name;
 
-	if (!m)
-		return fail(err, ENOMEM, "out of memory");
-	*ret = &m->base;
-	m->size = (uint64_t)f->st.st_size;
-	m->mtime = mtime_of(&f->st);
-	m->inode = f->st.st_ino;
-	m->device_major = major(f->st.st_dev);
-	m->device_minor = minor(f->st.st_dev);
-	m->links = (uint32_t)f->st.st_nlink;
-	m->uid = f->st.st_uid;
-	m->gid = f->st.st_gid;
-	name = current_name(f);
+	m->size = (uint64_t)st.st_size;
+	m->mtime = mtime_of(&st);
+	m->inode = st.st_ino;
+	m->device_major = major(st.st_dev);
+	m->device_minor = minor(st.st_dev);
+	m->links = (uint32_t)st.st_nlink;
+	m->uid = st.st_uid;
+	m->gid = st.st_gid;
+	name = current_name(f, &st);
 	if (!name)
-		return ghost_capture(c, f, m, err);
+		return ghost_capture(c, f, &st, m, err);
 	m->path = name;
 	m->must_match = relies_on_content(f);
 	return path_valid(name) ? 0
 				: refuse(err, ENAMETOOLONG, NULL, "its path is too long to be opened");
+}
+
+static int regular_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
+			   struct error **err)
+{
+	Rec__Regular *m = kind_message(&kind_regular);
+	cleanup_error struct error *found = NULL;
+
+	if (!m)
+		return fail(err, ENOMEM, "out of memory");
+	return path_captured(f, regular_fill(c, f, m, &found), &m->base, ret, &found, err);
 }
 
 static int regular_validate(const ProtobufCMessage *base, struct error **err)
@@ -130,6 +184,21 @@ static int refuse_changed(const struct rebuild *r, const Rec__Regular *m, const 
 		      m->path, role);
 }
 
+/* The same would be said of it again: an executable is a file and several mappings. */
+static bool checked_before(const struct rebuild *r, const Rec__Regular *m)
+{
+	vec_each(f, &r->files) {
+		const Rec__Regular *other = (const Rec__Regular *)f->message;
+
+		if (f->id >= m->file->id)
+			return false;
+		if (f->kind == &kind_regular && !other->deleted && !strcmp(other->path, m->path) &&
+		    other->file->flags == m->file->flags && other->must_match && m->must_match)
+			return true;
+	}
+	return false;
+}
+
 static int regular_check(const struct rebuild *r, const ProtobufCMessage *base,
 			 struct error **err)
 {
@@ -138,7 +207,7 @@ static int regular_check(const struct rebuild *r, const ProtobufCMessage *base,
 	struct stat st;
 	int n;
 
-	if (m->deleted)
+	if (m->deleted || checked_before(r, m))
 		return 0;
 	n = path_check(r, m->file, m->path, &st, err);
 	if (n < 0)

@@ -155,6 +155,22 @@ int path_validate_file(const Rec__File *file, mode_t type, struct error **err)
 	return 0;
 }
 
+int path_captured(const struct file *f, int r, ProtobufCMessage *m, ProtobufCMessage **ret,
+		  struct error **found, struct error **err)
+{
+	cleanup_free char *what = NULL;
+
+	if (r >= 0) {
+		*ret = m;
+		return 0;
+	}
+	protobuf_c_message_free_unpacked(m, NULL);
+	what = file_describe(f);
+	error_wrap(found, r, "%s", what ? what : f->link);
+	error_merge(err, found);
+	return r;
+}
+
 char *path_role(const struct rebuild *r, uint32_t id)
 {
 	const char *who = "the program";

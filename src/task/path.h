@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "records.pb-c.h"
+#include "task/file.h"
 #include "task/rebuild.h"
 
 /* What the inodes of a file system are. */
@@ -43,6 +44,13 @@ char *path_parent(const char *path);
  * position that lseek(2) takes, and the type (S_IFREG...; 0: any).
  */
 int path_validate_file(const Rec__File *file, mode_t type, struct error **err);
+
+/*
+ * How a capture() hook ends: with the record, or, when r or *found say that
+ * something is wrong, without it and with the file's name before the reasons.
+ */
+int path_captured(const struct file *f, int r, ProtobufCMessage *m, ProtobufCMessage **ret,
+		  struct error **found, struct error **err);
 
 /* "descriptor 5 of the program", "mapped by the program": who needs a file.  The caller frees. */
 char *path_role(const struct rebuild *r, uint32_t id);
