@@ -159,7 +159,7 @@ static int fill_huge(const Rec__Memfd *m, const struct rebuilt_shared *s, struct
 	char *map;
 	ssize_t n = 0;
 
-	if (!m->size)
+	if (!m->n_data)
 		return 0;
 	map = mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fds[1], 0);
 	if (map == MAP_FAILED)

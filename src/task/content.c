@@ -14,8 +14,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -141,6 +143,14 @@ static int find_by_reading(int fd, uint64_t size, struct ranges *r)
 	return 0;
 }
 
+/* Huge pages: the file system calls all of it data, though reading a hole costs nothing. */
+static bool knows_holes(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) < 0 || fs.f_type != HUGETLBFS_MAGIC;
+}
+
 /* A second description, or -1 where it is better not to try. */
 static int open_second(int fd)
 {
@@ -188,11 +198,13 @@ int capture_content(struct capture *c, uint32_t object, int fd, uint64_t size, s
 		return fail(err, EFBIG, "a file of %llu bytes is too large",
 			    (unsigned long long)size);
 	if (second >= 0)
-		r = find_by_seek(second, size, &ranges);
+		fd = second;
+	if (second >= 0 && knows_holes(fd))
+		r = find_by_seek(fd, size, &ranges);
 	else
 		r = find_by_reading(fd, size, &ranges);
 	if (r == 0)
-		r = add_contents(c, object, second >= 0 ? second : fd, &ranges);
+		r = add_contents(c, object, fd, &ranges);
 	vec_free(&ranges.list);
 	if (r == -EBADF) /* write-only, and its mode forbids reading */
 		return refuse(err, EACCES, "let its owner read it: chmod u+r /proc/PID/fd/NUMBER",
