@@ -195,10 +195,11 @@ static int write_image(struct session *s, struct image_writer *w, struct error *
 		s->inventory.boot_id = boot_id;
 	}
 	r = write_records(s, w, err);
-	if (r == 0)
-		r = write_memory(w, s->task, s->memory, err);
+	/* Files before memory: a restore executes a deleted file before it fills memory. */
 	if (r == 0)
 		r = write_contents(w, &s->capture, err);
+	if (r == 0)
+		r = write_memory(w, s->task, s->memory, err);
 	return r;
 }
 

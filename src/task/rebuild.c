@@ -76,6 +76,9 @@ void rebuild_free(struct rebuild *r)
 			protobuf_c_message_free_unpacked(f->message, NULL);
 	}
 	vec_free(&r->files);
+	vec_each(it, &r->states)
+		protobuf_c_message_free_unpacked(it->message, NULL);
+	vec_free(&r->states);
 	vec_each(s, &r->shared) {
 		close_fdp(&s->fds[0]);
 		close_fdp(&s->fds[1]);

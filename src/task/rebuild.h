@@ -46,16 +46,31 @@ struct rebuilt_task {
 	int mem;
 };
 
+/* State of a process or a thread, to be restored by its kind. */
+struct rebuilt_state {
+	const struct kind *kind;
+	ProtobufCMessage *message;
+};
+
 struct rebuilt_shared {
 	uint32_t space;
 	uint64_t key;
 	int fds[2]; /* -1: none */
 };
 
+enum pid_policy {
+	PID_AUTO,    /* the same numbers; else the same in a private namespace */
+	PID_SAME,
+	PID_PRIVATE,
+	PID_NEW,     /* whatever the kernel gives */
+};
+
 struct restore_options {
-	int pid_policy;             /* enum stasis_pid */
+	enum pid_policy pid_policy;
 	int standard[3];            /* descriptors of ours that take the place of external 0, 1, 2; -1: our own */
 	bool standard_given[3];
+	bool tcp_close;             /* established TCP connections become closed ones */
+	bool foreground;            /* the tool stays as the parent */
 };
 
 struct rebuild {
@@ -63,6 +78,7 @@ struct rebuild {
 	Rec__Inventory *inventory;
 	VEC(struct rebuilt_task *) tasks;
 	VEC(struct rebuilt_file) files;
+	VEC(struct rebuilt_state) states; /* in the order of the kinds table */
 	VEC(struct rebuilt_shared) shared;
 	bool private_pids; /* the tasks live in a private user and pid namespace */
 };

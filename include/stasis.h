@@ -1,0 +1,162 @@
+/*
+ * libstasis: checkpoint and restore of processes, for users without privileges.
+ *
+ * Every function returns 0 (or what it says) on success, a negative errno on failure, and
+ * then, if err is not NULL, sets *err to an error that the caller frees with
+ * stasis_error_free().  *err must be NULL before the call.  Outputs are
+ * untouched on failure.  The library prints nothing and keeps no state between calls.
+ *
+ * A call must not be made by two threads for the same process at the same time.  Tracing belongs
+ * to a thread: each call does all of its work in the calling thread.
+ *
+ * No function needs a capability.  CAP_CHECKPOINT_RESTORE in the permitted
+ * set is raised where it helps: for exact process numbers (capabilities(7)).
+ */
+#ifndef STASIS_H
+#define STASIS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define STASIS_PUBLIC __attribute__((visibility("default")))
+
+/* The version of the library that is running, as "1.2.3"; static storage. */
+STASIS_PUBLIC const char *stasis_version(void);
+
+/* ---- Errors ---------------------------------------------------------------------------- */
+
+typedef struct stasis_error stasis_error;
+
+enum stasis_outcome {
+	STASIS_FAILED = 1,  /* something was tried and did not work */
+	STASIS_USAGE = 2,   /* the arguments make no sense */
+	STASIS_REFUSED = 3, /* it cannot be done, and nothing was touched */
+};
+
+STASIS_PUBLIC enum stasis_outcome stasis_error_outcome(const stasis_error *err);
+/* An error may have several reasons: all that is wrong, at once. */
+STASIS_PUBLIC size_t stasis_error_count(const stasis_error *err);
+/* Reason i as a sentence; valid until the error is freed. */
+STASIS_PUBLIC const char *stasis_error_why(const stasis_error *err, size_t i);
+/* What would mend reason i, or NULL. */
+STASIS_PUBLIC const char *stasis_error_mend(const stasis_error *err, size_t i);
+STASIS_PUBLIC void stasis_error_free(stasis_error *err);
+
+/* ---- Checkpoint ------------------------------------------------------------------------ */
+
+enum stasis_then {
+	STASIS_CONTINUE,   /* the program goes on */
+	STASIS_KILL,       /* it is ended (SIGKILL) once the image is durable */
+	STASIS_LEAVE_STOPPED, /* it stays stopped, as by SIGSTOP */
+};
+
+struct stasis_checkpoint_options {
+	size_t size;        /* sizeof(struct stasis_checkpoint_options): which fields the caller knows */
+	enum stasis_then then;
+	int compress;       /* zstd level, 1 to 19; 0: not compressed */
+	void (*progress)(void *arg, uint64_t bytes); /* bytes written so far; may be NULL */
+	void *progress_arg;
+};
+
+struct stasis_checkpoint_result {
+	size_t size;        /* set by the caller, as above */
+	uint64_t bytes;     /* of the image */
+	uint64_t memory;    /* bytes of memory in it, before compression */
+	uint64_t pause;     /* nanoseconds for which the program stood still */
+};
+
+/*
+ * Saves process pid in the file image ("-": standard output), which appears whole or not at
+ * all, with mode 0600.  The caller must be allowed to ptrace(2) the process.
+ *
+ * -ESRCH  there is no such process, or it ended meanwhile
+ * -EPERM  another user's process, or one that is not dumpable
+ * -EBUSY  it is being traced
+ * -ENOTSUP  it uses something that cannot be saved (each reason names it)
+ * -ENOSPC and others of open(2), write(2), fsync(2): the image could not be written
+ * In every case of failure the program goes on as before.
+ *
+ * options and result may be NULL.
+ */
+STASIS_PUBLIC int stasis_checkpoint(pid_t pid, const char *image,
+				    const struct stasis_checkpoint_options *options,
+				    struct stasis_checkpoint_result *result, stasis_error **err);
+
+/* ---- Restore --------------------------------------------------------------------------- */
+
+enum stasis_pid {
+	STASIS_PID_AUTO,    /* the same numbers; else the same in a private namespace; else refused */
+	STASIS_PID_SAME,    /* needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN over the pid namespace */
+	STASIS_PID_PRIVATE, /* a private user, pid and mount namespace; needs user namespaces */
+	STASIS_PID_NEW,     /* new numbers; what the C library caches of them is mended */
+};
+
+struct stasis_restore_options {
+	size_t size;        /* sizeof(struct stasis_restore_options) */
+	enum stasis_pid pid;
+	/* Descriptors of the caller for the program's standard input, output and error; -1: as it was,
+	 * or, where that belonged to somebody else, the caller's own.  They stay the caller's. */
+	int standard[3];
+	int tcp_close;      /* not 0: established TCP connections come back closed by the peer */
+};
+#define STASIS_RESTORE_OPTIONS_INIT {sizeof(struct stasis_restore_options), STASIS_PID_AUTO, {-1, -1, -1}, 0}
+
+typedef struct stasis_process stasis_process;
+
+/*
+ * Brings back the program of an image ("-": standard input).  It runs when the
+ * function returns, as a child of the caller or, in a private namespace, a grandchild.
+ *
+ * -EBADMSG, -ENOTSUP  the image is damaged, not an image, or of another kind of machine
+ * -ENOENT, -ESTALE    files that the program uses are missing or have changed
+ * -EEXIST, -EPERM     its numbers cannot be had
+ * If it fails, nothing is left behind: no process, no file, no mount.
+ */
+STASIS_PUBLIC int stasis_restore(const char *image, const struct stasis_restore_options *options,
+				 stasis_process **process, stasis_error **err);
+
+/* The number of the program's first process in the caller's pid namespace. */
+STASIS_PUBLIC pid_t stasis_process_pid(const stasis_process *process);
+/* Waits for its end.  status is as of waitpid(2). */
+STASIS_PUBLIC int stasis_process_wait(stasis_process *process, int *status, stasis_error **err);
+/* Forgets it; a program that runs goes on running. */
+STASIS_PUBLIC void stasis_process_free(stasis_process *process);
+
+/* ---- Looking --------------------------------------------------------------------------- */
+
+enum stasis_format {
+	STASIS_SUMMARY, /* some lines for people */
+	STASIS_RECORDS, /* every record, for people */
+	STASIS_JSON,    /* every record, one JSON document */
+};
+
+/* What is in an image, as a text that the caller frees with free(3).  Memory is not read. */
+STASIS_PUBLIC int stasis_show(const char *image, enum stasis_format format, char **text,
+			      stasis_error **err);
+
+/*
+ * What would be in the way of a checkpoint of pid: 0 when nothing, else as stasis_checkpoint().  The
+ * program is stopped for a moment and not changed.
+ */
+STASIS_PUBLIC int stasis_survey(pid_t pid, stasis_error **err);
+
+struct stasis_image_info {
+	size_t size;
+	uint64_t bytes, records, memory_frames, memory;
+	char identity[33]; /* hexadecimal: the hash of all of it */
+};
+
+/* Reads all of an image and checks every hash.  info may be NULL. */
+STASIS_PUBLIC int stasis_verify(const char *image, struct stasis_image_info *info,
+				stasis_error **err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

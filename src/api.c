@@ -1,0 +1,194 @@
+/* The public functions: they check the caller's structs and hand on to the engine. */
+#include "stasis.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "engine/restore.h"
+#include "engine/show.h"
+#include "image/reader.h"
+
+struct stasis_process {
+	struct revived revived;
+};
+
+static struct error **inner(stasis_error **err)
+{
+	return (struct error **)err;
+}
+
+/* A caller that was built with an older header has smaller structs: it gets what it knows. */
+static void take(void *to, size_t to_size, const void *from, size_t from_size)
+{
+	memcpy(to, from, from_size < to_size ? from_size : to_size);
+}
+
+const char *stasis_version(void)
+{
+	return STASIS_VERSION;
+}
+
+enum stasis_outcome stasis_error_outcome(const stasis_error *err)
+{
+	return (enum stasis_outcome)error_outcome((const struct error *)err);
+}
+
+size_t stasis_error_count(const stasis_error *err)
+{
+	return error_count((const struct error *)err);
+}
+
+const char *stasis_error_why(const stasis_error *err, size_t i)
+{
+	return error_why((const struct error *)err, i);
+}
+
+const char *stasis_error_mend(const stasis_error *err, size_t i)
+{
+	return error_mend((const struct error *)err, i);
+}
+
+void stasis_error_free(stasis_error *err)
+{
+	error_free((struct error *)err);
+}
+
+static int usage(stasis_error **err, const char *why)
+{
+	int r = fail(inner(err), EINVAL, "%s", why);
+
+	error_set_outcome(err ? *inner(err) : NULL, OUTCOME_USAGE);
+	return r;
+}
+
+int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoint_options *options,
+		      struct stasis_checkpoint_result *result, stasis_error **err)
+{
+	struct stasis_checkpoint_options o = {.size = sizeof o};
+	struct checkpoint_result done;
+	struct checkpoint_options inside;
+	int r;
+
+	if (options)
+		take(&o, sizeof o, options, options->size);
+	if (pid <= 0)
+		return usage(err, "a process number is a positive number");
+	if (o.compress < 0 || o.compress > 19)
+		return usage(err, "the compression level goes from 1 to 19");
+	if ((unsigned int)o.then > STASIS_LEAVE_STOPPED)
+		return usage(err, "unknown wish for what becomes of the program");
+	inside = (struct checkpoint_options){
+		.output = image,
+		.then = o.then == STASIS_KILL	       ? THEN_KILL
+			: o.then == STASIS_LEAVE_STOPPED ? THEN_STOP
+							 : THEN_CONTINUE,
+		.zstd_level = o.compress,
+		.progress = o.progress,
+		.progress_arg = o.progress_arg,
+	};
+	r = engine_checkpoint(pid, &inside, &done, inner(err));
+	if (r == 0 && result) {
+		struct stasis_checkpoint_result res = {
+			.size = result->size,
+			.bytes = done.stats.bytes,
+			.memory = done.stats.raw_bytes,
+			.pause = done.pause_ns,
+		};
+
+		take(result, result->size, &res, sizeof res);
+	}
+	return r;
+}
+
+int stasis_restore(const char *image, const struct stasis_restore_options *options,
+		   stasis_process **process, stasis_error **err)
+{
+	struct stasis_restore_options o = STASIS_RESTORE_OPTIONS_INIT;
+	struct restore_options inside = {0};
+	stasis_process *p;
+	int r;
+
+	if (options)
+		take(&o, sizeof o, options, options->size);
+	if ((unsigned int)o.pid > STASIS_PID_NEW)
+		return usage(err, "unknown policy for process numbers");
+	p = calloc(1, sizeof *p);
+	if (!p)
+		return fail(inner(err), ENOMEM, "out of memory");
+	inside.pid_policy = o.pid == STASIS_PID_SAME	  ? PID_SAME
+			    : o.pid == STASIS_PID_PRIVATE ? PID_PRIVATE
+			    : o.pid == STASIS_PID_NEW	  ? PID_NEW
+							  : PID_AUTO;
+	for (int i = 0; i < 3; i++) {
+		inside.standard[i] = o.standard[i] >= 0 ? o.standard[i] : -1;
+		inside.standard_given[i] = o.standard[i] >= 0;
+	}
+	inside.tcp_close = o.tcp_close != 0;
+	r = engine_restore(image, &inside, &p->revived, inner(err));
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	*process = p;
+	return 0;
+}
+
+pid_t stasis_process_pid(const stasis_process *process)
+{
+	return process->revived.pid;
+}
+
+int stasis_process_wait(stasis_process *process, int *status, stasis_error **err)
+{
+	return revived_wait(&process->revived, status, inner(err));
+}
+
+void stasis_process_free(stasis_process *process)
+{
+	if (process)
+		revived_free(&process->revived);
+	free(process);
+}
+
+int stasis_show(const char *image, enum stasis_format format, char **text, stasis_error **err)
+{
+	if ((unsigned int)format > STASIS_JSON)
+		return usage(err, "unknown format");
+	return engine_show(image,
+			   format == STASIS_JSON	 ? SHOW_JSON
+			   : format == STASIS_RECORDS ? SHOW_RECORDS
+						      : SHOW_SUMMARY,
+			   text, inner(err));
+}
+
+int stasis_survey(pid_t pid, stasis_error **err)
+{
+	return pid <= 0 ? usage(err, "a process number is a positive number")
+			: engine_survey(pid, inner(err));
+}
+
+int stasis_verify(const char *image, struct stasis_image_info *info, stasis_error **err)
+{
+	struct image_stats stats;
+	struct image_identity identity;
+	int r = image_verify(image, &stats, &identity, inner(err));
+
+	if (r == 0 && info) {
+		struct stasis_image_info res = {
+			.size = info->size,
+			.bytes = stats.bytes,
+			.records = stats.records,
+			.memory_frames = stats.memory_frames,
+			.memory = stats.raw_bytes,
+		};
+
+		snprintf(res.identity, sizeof res.identity, "%016" PRIx64 "%016" PRIx64,
+			 identity.high, identity.low);
+		take(info, info->size, &res, sizeof res);
+	}
+	return r;
+}

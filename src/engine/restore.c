@@ -1,0 +1,298 @@
+/* A restore from beginning to end: read, refuse, make, build, fill, revive, let go. */
+#include "engine/restore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "engine/arrange.h"
+#include "engine/birth.h"
+#include "engine/fill.h"
+#include "engine/load.h"
+#include "engine/revive.h"
+#include "engine/space.h"
+#include "image/reader.h"
+#include "inject/trace.h"
+#include "kind/kind.h"
+#include "priv/priv.h"
+
+/* All that must not be left behind. */
+struct work {
+	struct rebuild rebuild;
+	struct birth birth;
+	struct injection injection;
+	struct priv priv;
+	struct rlimit files; /* our own limit before */
+	bool limit_raised;
+	bool alive; /* the program runs: it is not ours to end any more */
+};
+
+static void end_work(struct work *w)
+{
+	vec_each(t, &w->rebuild.tasks) {
+		if ((*t)->pid <= 0 || w->alive)
+			continue;
+		kill((*t)->pid, SIGKILL);
+		vec_each(th, &(*t)->threads)
+			if (th->tid > 0 && th->tid != (*t)->pid)
+				waitpid(th->tid, NULL, __WALL);
+		waitpid((*t)->pid, NULL, __WALL);
+	}
+	if (!w->alive) {
+		close_fdp(&w->birth.parent_socket);
+		if (w->birth.parent > 0) {
+			kill(w->birth.parent, SIGKILL);
+			waitpid(w->birth.parent, NULL, 0);
+		}
+	}
+	if (w->limit_raised)
+		setrlimit(RLIMIT_NOFILE, &w->files);
+	rebuild_free(&w->rebuild);
+}
+
+/* Every description is open in the tool at the same time: that may be more than it usually may. */
+static int raise_file_limit(struct work *w, struct error **err)
+{
+	rlim_t need = w->rebuild.files.count + 64;
+	struct rlimit all;
+
+	getrlimit(RLIMIT_NOFILE, &w->files);
+	vec_each(t, &w->rebuild.tasks) {
+		const Rec__Task *m = (*t)->record;
+
+		if (m->n_slots && m->slots[m->n_slots - 1]->fd + 2u > need)
+			need = m->slots[m->n_slots - 1]->fd + 2u;
+	}
+	if (need <= w->files.rlim_cur)
+		return 0;
+	all = w->files;
+	all.rlim_cur = all.rlim_max;
+	if (need <= all.rlim_max && setrlimit(RLIMIT_NOFILE, &all) == 0) {
+		w->limit_raised = true;
+		return 0;
+	}
+	return refuse(err, EMFILE, "raise the limit: ulimit -n",
+		      "the program needs %llu descriptors, and the limit is %llu",
+		      (unsigned long long)need, (unsigned long long)w->files.rlim_max);
+}
+
+/* Everything that can be known to fail is found before anything is made. */
+static int check_all(struct work *w, struct error **err)
+{
+	struct rebuild *r = &w->rebuild;
+	struct error *found = NULL;
+	int res;
+
+	check_space(r, &found);
+	plan_numbers(r, &w->priv, &w->birth, &found);
+	raise_file_limit(w, &found);
+	vec_each(f, &r->files)
+		if (f->kind->file->check)
+			f->kind->file->check(r, f->message, &found);
+	vec_each(s, &r->states)
+		if (s->kind->state->check)
+			s->kind->state->check(r, s->message, &found);
+	res = found ? -error_errno(found) : 0;
+	error_merge(err, &found);
+	return res;
+}
+
+static int open_files(struct rebuild *r, struct error **err)
+{
+	vec_each(f, &r->files) {
+		int res = f->kind->file->open(r, f, err);
+
+		if (res < 0)
+			return error_wrap(err, res, "%s", f->kind->name);
+		/* 0, 1 and 2 are ours until the end; dup3 in the task needs them out of its way. */
+		if (f->fd >= 0 && f->fd <= 2) {
+			int moved = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+
+			if (moved < 0)
+				return fail_errno(err, errno, "cannot move a descriptor");
+			close(f->fd);
+			f->fd = moved;
+		}
+	}
+	return 0;
+}
+
+static int open_proc(struct rebuilt_task *t, struct error **err)
+{
+	cleanup_free char *path = str_format("/proc/%d", t->pid);
+
+	t->proc = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	t->mem = t->proc < 0 ? -1 : openat(t->proc, "mem", O_RDWR | O_CLOEXEC);
+	return t->mem < 0 ? fail_errno(err, errno, "cannot open the memory of the new process") : 0;
+}
+
+/* What must happen in the task once its descriptors have their numbers. */
+static int settle_files(struct rebuild *r, struct rebuilt_task *t, struct injection *in,
+			struct error **err)
+{
+	struct batch b cleanup_batch = {0};
+	uint32_t last = 0;
+	int res = 0;
+
+	if (batch_init(&b, in->region) < 0)
+		return fail(err, ENOMEM, "out of memory");
+	vec_each(f, &r->files) {
+		cleanup_free char *doing = str_format("restoring %s", f->kind->name);
+
+		if (!f->kind->file->settle || !f->in_slot || f->id == last)
+			continue;
+		for (size_t i = 0; i < t->record->n_slots; i++) {
+			if (t->record->slots[i]->file != f->id)
+				continue;
+			res = f->kind->file->settle(r, t, f->message, (int)t->record->slots[i]->fd,
+						    &b, err);
+			if (res == 0 && b.count)
+				res = run_batch(in, &b, doing ? doing : f->kind->name, err);
+			break;
+		}
+		if (res < 0)
+			return res;
+	}
+	return 0;
+}
+
+static int fill_done(struct rebuild *r, struct error **err)
+{
+	vec_each(f, &r->files) {
+		int res = f->kind->file->fill_done ? f->kind->file->fill_done(r, f, err) : 0;
+
+		if (res < 0)
+			return error_wrap(err, res, "%s", f->kind->name);
+	}
+	return 0;
+}
+
+static int build_task(struct work *w, struct rebuilt_task *t, struct error **err)
+{
+	struct injection *in = &w->injection;
+	int res = give_birth(&w->rebuild, t, &w->birth, err);
+
+	if (res == 0)
+		res = open_proc(t, err);
+	if (res == 0)
+		res = build_space(&w->rebuild, t, in, err);
+	return res;
+}
+
+static int animate_task(struct work *w, struct rebuilt_task *t, struct error **err)
+{
+	struct rebuild *r = &w->rebuild;
+	struct injection *in = &w->injection;
+	int res;
+
+	t->threads.items[0].tid = t->pid;
+	t->threads.items[0].ns_tid = t->ns_pid;
+	res = rebuild_states(r, &t->threads.items[0], PHASE_EARLY, in, err);
+	if (res == 0)
+		res = arrange_descriptors(r, t, in, err);
+	if (res == 0)
+		res = settle_files(r, t, in, err);
+	if (res == 0)
+		res = make_threads(r, t, &w->birth, in, err);
+	return res == 0 ? revive_threads(r, t, in, err) : res;
+}
+
+/* The tool's own copies go before the program runs: they would keep pipes and sockets alive. */
+static void close_files(struct rebuild *r)
+{
+	vec_each(f, &r->files)
+		close_fdp(&f->fd);
+	vec_each(s, &r->shared) {
+		close_fdp(&s->fds[0]);
+		close_fdp(&s->fds[1]);
+	}
+}
+
+static int let_go(struct work *w, struct rebuilt_task *t, struct error **err)
+{
+	char byte = 0;
+
+	close_files(&w->rebuild);
+	if (t->record->stop_signal)
+		kill(t->pid, SIGSTOP);
+	if (w->birth.parent_socket >= 0 && write(w->birth.parent_socket, &byte, 1) != 1)
+		return fail(err, ECHILD, "the private namespace has ended");
+	w->alive = true;
+	for (size_t i = t->threads.count; i-- > 0;)
+		trace_detach(t->threads.items[i].tid, 0);
+	return 0;
+}
+
+int engine_restore(const char *image, const struct restore_options *o, struct revived *ret,
+		   struct error **err)
+{
+	struct work w __attribute__((cleanup(end_work))) = {
+		.birth = {.parent_socket = -1, .lifeline = -1},
+		.rebuild = {.options = o},
+	};
+	cleanup_image_reader struct image_reader *reader = NULL;
+	struct rebuilt_task *t;
+	struct image_frame frame;
+	bool more = false;
+	int res = image_reader_open(&reader, image, err);
+
+	if (res == 0)
+		res = load_image(reader, &w.rebuild, &frame, &more, err);
+	if (res == 0)
+		res = check_all(&w, err);
+	if (res < 0) {
+		error_set_outcome(err ? *err : NULL, OUTCOME_REFUSED);
+		return res;
+	}
+	t = w.rebuild.tasks.items[0];
+	res = open_files(&w.rebuild, err);
+	if (res == 0)
+		res = build_task(&w, t, err);
+	if (res == 0)
+		res = fill_memory(&w.rebuild, reader, &frame, more, err);
+	if (res == 0)
+		res = fill_done(&w.rebuild, err);
+	if (res == 0)
+		res = finish_space(&w.rebuild, t, &w.injection, err);
+	if (res == 0)
+		res = animate_task(&w, t, err);
+	if (res == 0)
+		res = let_go(&w, t, err);
+	if (res < 0)
+		return res;
+	*ret = (struct revived){t->pid, w.birth.parent, fd_steal(&w.birth.parent_socket)};
+	return 0;
+}
+
+int revived_wait(struct revived *p, int *ret_status, struct error **err)
+{
+	int status = 0;
+
+	if (p->parent_socket >= 0) {
+		ssize_t n = fd_read(p->parent_socket, &status, sizeof status);
+
+		waitpid(p->parent, NULL, 0);
+		if (n != sizeof status)
+			return fail(err, ECHILD, "the program's private namespace was ended");
+		*ret_status = status;
+		return 0;
+	}
+	while (waitpid(p->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return fail_errno(err, errno, "cannot wait for process %d", p->pid);
+	*ret_status = status;
+	return 0;
+}
+
+void revived_free(struct revived *p)
+{
+	close_fdp(&p->parent_socket);
+}

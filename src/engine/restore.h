@@ -1,0 +1,22 @@
+/* What a restore gives back to whoever asked for it. */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "task/rebuild.h"
+
+/* A running restored program. */
+struct revived {
+	pid_t pid;         /* the root process, as the tool sees it */
+	pid_t parent;      /* not 0: the init of its private namespace */
+	int parent_socket; /* that reports the wait status of the root; -1: it is our own child */
+};
+
+/* image: a path, "-": standard input. */
+int engine_restore(const char *image, const struct restore_options *o, struct revived *ret,
+		   struct error **err);
+
+/* Waits for the end of the root: its wait status. */
+int revived_wait(struct revived *p, int *ret_status, struct error **err);
+void revived_free(struct revived *p);

@@ -1,0 +1,20 @@
+/* Threads of a restored task: making them, giving each its state, and letting all go together. */
+#pragma once
+
+#include "base/error.h"
+#include "engine/birth.h"
+#include "inject/inject.h"
+#include "kind/kind.h"
+#include "task/rebuild.h"
+
+/* Makes all threads but the main one, which is in.  Each is then stopped and ours. */
+int make_threads(const struct rebuild *r, struct rebuilt_task *t, const struct birth *b,
+		 struct injection *in, struct error **err);
+
+/* Calls of the states of one phase that belong to this thread, which is in. */
+int rebuild_states(const struct rebuild *r, const struct rebuilt_thread *th, enum state_phase phase,
+		   struct injection *in, struct error **err);
+
+/* Gives every thread its own state; the main one is left last, without the region. */
+int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct injection *in,
+		   struct error **err);

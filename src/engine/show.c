@@ -1,0 +1,150 @@
+#include "engine/show.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "engine/records.h"
+#include "image/json.h"
+#include "image/reader.h"
+#include "kind/kind.h"
+#include "records.pb-c.h"
+
+/* What the summary says of records, counted as they come. */
+struct tally {
+	uint32_t threads, files, areas, slots;
+	uint64_t reserved; /* bytes of address space */
+};
+
+static void print_inventory(struct text *t, const Rec__Inventory *m)
+{
+	time_t seconds = (time_t)(m->created / 1000000000u);
+	struct tm tm;
+	char when[64] = "?";
+
+	if (gmtime_r(&seconds, &tm))
+		strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S UTC", &tm);
+	text_add(t, "made      %s by Stasis %s, user %u\n", when, m->version, m->uid);
+	text_add(t, "on        %s, Linux %s, %s\n", m->hostname, m->kernel, m->machine);
+}
+
+static void tally_record(struct tally *tally, struct text *t, uint32_t type,
+			 const ProtobufCMessage *m)
+{
+	const struct kind *k = kind_by_tag(type);
+
+	if (type == TAG_INVENTORY)
+		print_inventory(t, (const Rec__Inventory *)m);
+	if (type == TAG_TASK) {
+		const Rec__Task *task = (const Rec__Task *)m;
+
+		text_add(t, "process   %u (%s)\n", task->pid, task->name);
+		tally->slots += (uint32_t)task->n_slots;
+	}
+	if (type == TAG_THREAD)
+		tally->threads++;
+	if (type == TAG_MEMORY) {
+		const Rec__Memory *mem = (const Rec__Memory *)m;
+
+		tally->areas += (uint32_t)mem->n_areas;
+		for (size_t i = 0; i < mem->n_areas; i++)
+			tally->reserved += mem->areas[i]->end - mem->areas[i]->start;
+	}
+	if (k && k->file)
+		tally->files++;
+}
+
+static void print_record(struct text *t, enum show_format format, const struct image_frame *frame,
+			 const ProtobufCMessage *m, bool first)
+{
+	const char *name = record_name(frame->type);
+
+	if (format == SHOW_JSON) {
+		text_add(t, "%s\n    {\"type\": %u, \"name\": ", first ? "" : ",", frame->type);
+		json_string(t, name, __builtin_strlen(name));
+		text_add(t, ", \"record\": ");
+		json_message(t, m);
+		text_add(t, "}");
+		return;
+	}
+	text_add(t, "%s\n", name);
+	json_message_human(t, m, 1);
+}
+
+static void print_identity(struct text *t, enum show_format format,
+			   const struct image_reader *reader, const struct tally *tally)
+{
+	const struct image_stats *s = image_reader_stats(reader);
+	struct image_identity id = image_reader_identity(reader);
+
+	if (format == SHOW_JSON) {
+		text_add(t,
+			 "\n  ],\n  \"bytes\": %" PRIu64 ",\n  \"memory\": %" PRIu64
+			 ",\n  \"memory_frames\": %" PRIu64 ",\n  \"identity\": \"%016" PRIx64
+			 "%016" PRIx64 "\"\n}\n",
+			 s->bytes, s->raw_bytes, s->memory_frames, id.high, id.low);
+		return;
+	}
+	if (format == SHOW_RECORDS)
+		return;
+	text_add(t, "threads   %u\n", tally->threads);
+	text_add(t, "mappings  %u, %" PRIu64 " KiB of address space\n", tally->areas,
+		 tally->reserved / 1024);
+	text_add(t, "files     %u descriptors, %u files\n", tally->slots, tally->files);
+	text_add(t, "memory    %" PRIu64 " KiB saved\n", s->raw_bytes / 1024);
+	text_add(t, "image     %" PRIu64 " bytes, %016" PRIx64 "%016" PRIx64 "\n", s->bytes, id.high,
+		 id.low);
+}
+
+static int show_frame(struct text *t, enum show_format format, const struct image_frame *frame,
+		      struct tally *tally, bool first, struct error **err)
+{
+	const ProtobufCMessageDescriptor *schema = record_schema(frame->type);
+	ProtobufCMessage *m;
+	int r;
+
+	if (!schema)
+		return 0;
+	r = image_unpack(frame, schema, &m, err);
+	if (r < 0)
+		return r;
+	if (format == SHOW_SUMMARY)
+		tally_record(tally, t, frame->type, m);
+	else
+		print_record(t, format, frame, m, first);
+	message_free(m);
+	return 1;
+}
+
+int engine_show(const char *image, enum show_format format, char **ret, struct error **err)
+{
+	cleanup_image_reader struct image_reader *reader = NULL;
+	struct text t cleanup_text = {0};
+	struct image_frame frame;
+	struct tally tally = {0};
+	bool first = true;
+	int r = image_reader_open(&reader, image, err);
+
+	if (r < 0)
+		return r;
+	image_reader_skip_data(reader);
+	if (format == SHOW_JSON)
+		text_add(&t, "{\n  \"records\": [");
+	while ((r = image_reader_next(reader, &frame, err)) > 0) {
+		if (frame.type == IMAGE_TYPE_MEMORY)
+			continue;
+		r = show_frame(&t, format, &frame, &tally, first, err);
+		if (r < 0)
+			return r;
+		first = first && r == 0;
+	}
+	if (r < 0)
+		return r;
+	print_identity(&t, format, reader, &tally);
+	if (t.failed)
+		return fail(err, ENOMEM, "out of memory");
+	*ret = t.bytes;
+	t.bytes = NULL;
+	return 0;
+}

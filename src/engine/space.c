@@ -1,0 +1,190 @@
+#include "engine/space.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "arch/arch.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "engine/mappings.h"
+
+#define BOOT_LOWEST 0x100000000ull
+#define BOOT_MARGIN (4ull << 20) /* stacks may grow into what is next to them */
+#define VDSO_ROOM (64u * 1024u)
+
+int run_batch(struct injection *in, struct batch *b, const char *doing, struct error **err)
+{
+	uint32_t failed;
+	int r = inject_run(in, b, &failed, err);
+
+	if (r < 0 && failed != UINT32_MAX) {
+		const struct batch_entry *e = batch_entry(b, failed);
+
+		r = fail_errno(err, -r, "%s failed (system call %" PRIu64 ", 0x%" PRIx64 ")", doing,
+			       e->nr, e->args[0]);
+	}
+	batch_clear(b);
+	return r;
+}
+
+int make_room(struct injection *in, struct batch *b, uint32_t entries, const char *doing,
+	      struct error **err)
+{
+	return batch_has_room(b, entries, 4096) ? 0 : run_batch(in, b, doing, err);
+}
+
+/* Where neither the executed file has anything mapped nor the image. */
+static uint64_t find_boot_place(const struct vm_areas *now, const Rec__Memory *m)
+{
+	uint64_t size = BATCH_REGION_SIZE + VDSO_ROOM + 2 * BOOT_MARGIN, at = BOOT_LOWEST;
+	bool moved = true;
+
+	while (moved && at + size < ARCH_USER_END) {
+		moved = false;
+		vec_each(a, &now->list)
+			if (!a->gate && a->start < at + size && at < a->end) {
+				at = a->end;
+				moved = true;
+			}
+		for (size_t i = 0; i < m->n_areas; i++)
+			if (m->areas[i]->start < at + size && at < m->areas[i]->end) {
+				at = m->areas[i]->end;
+				moved = true;
+			}
+	}
+	return moved ? 0 : at + BOOT_MARGIN;
+}
+
+static const Rec__Area *wanted_special(const Rec__Memory *m, enum area_special special)
+{
+	for (size_t i = 0; i < m->n_areas; i++)
+		if (m->areas[i]->special == (uint32_t)special)
+			return m->areas[i];
+	return NULL;
+}
+
+/* The vdso and its data, one mapping after another: through a place that is nobody's. */
+static int move_specials(const struct rebuilt_task *t, struct injection *in,
+			 const struct vm_areas *now, uint64_t via, struct batch *b,
+			 struct error **err)
+{
+	uint64_t cell = in->cell;
+	uint64_t first = 0;
+
+	vec_each(a, &now->list) {
+		const Rec__Area *want = wanted_special(t->memory, area_special(a));
+		uint64_t size = a->end - a->start;
+
+		if (area_special(a) == AREA_ORDINARY || a->gate)
+			continue;
+		first = first ? first : a->start;
+		if (!want) {
+			batch_call(b, 0, SYS_munmap, a->start, size);
+			continue;
+		}
+		batch_call(b, 0, SYS_mremap, a->start, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   via + (a->start - first));
+		if (cell >= a->start && cell < a->end)
+			in->cell = cell - a->start + want->start;
+	}
+	vec_each(a, &now->list) {
+		const Rec__Area *want = wanted_special(t->memory, area_special(a));
+		uint64_t size = a->end - a->start;
+
+		if (area_special(a) != AREA_ORDINARY && !a->gate && want)
+			batch_call(b, 0, SYS_mremap, via + (a->start - first), size, size,
+				   MREMAP_MAYMOVE | MREMAP_FIXED, want->start);
+	}
+	return run_batch(in, b, "moving the vdso", err);
+}
+
+static int clear_space(struct injection *in, const struct vm_areas *now, struct batch *b,
+		       struct error **err)
+{
+	vec_each(a, &now->list)
+		if (!a->gate && area_special(a) == AREA_ORDINARY)
+			batch_call(b, 0, SYS_munmap, a->start, a->end - a->start);
+	return run_batch(in, b, "clearing the new process", err);
+}
+
+static int map_area(const struct rebuild *r, const Rec__Area *a, struct batch *b)
+{
+	const struct rebuilt_file *f = a->file ? rebuilt_file(r, a->file) : NULL;
+
+	if (f && f->fd < 0)
+		return -EBADF;
+	batch_call(b, 0, SYS_mmap, a->start, a->end - a->start, a->prot,
+		   a->flags | MAP_FIXED_NOREPLACE, f ? (uint64_t)f->fd : (uint64_t)-1, a->offset);
+	return 0;
+}
+
+static int map_areas(const struct rebuild *r, const struct rebuilt_task *t, struct injection *in,
+		     struct batch *b, struct error **err)
+{
+	static const char doing[] = "mapping the program's memory";
+
+	for (size_t i = 0; i < t->memory->n_areas; i++) {
+		const Rec__Area *a = t->memory->areas[i];
+		int res;
+
+		if (a->special)
+			continue;
+		res = make_room(in, b, 3, doing, err);
+		if (res < 0)
+			return res;
+		if (map_area(r, a, b) < 0)
+			return fail(err, EBADF, "the file behind the mapping at 0x%" PRIx64
+						" is not open", a->start);
+		/* Before the content, so that it comes in huge pages. */
+		for (size_t k = 0; k < a->n_advice; k++)
+			if (a->advice[k] == MADV_HUGEPAGE || a->advice[k] == MADV_NOHUGEPAGE)
+				batch_call(b, BATCH_MAY_FAIL, SYS_madvise, a->start,
+					   a->end - a->start, a->advice[k]);
+	}
+	return run_batch(in, b, doing, err);
+}
+
+static int read_areas(const struct rebuilt_task *t, struct vm_areas *ret, struct error **err)
+{
+	cleanup_free char *text = NULL;
+	ssize_t n = fd_slurp(t->proc, "maps", &text);
+
+	if (n < 0 || maps_parse(text, (size_t)n, ret) < 0)
+		return fail(err, EIO, "cannot read the mappings of the new process");
+	return 0;
+}
+
+int build_space(const struct rebuild *r, struct rebuilt_task *t, struct injection *in,
+		struct error **err)
+{
+	struct vm_areas now cleanup_maps = {0};
+	struct batch b cleanup_batch = {0};
+	struct arch_regs regs;
+	uint64_t boot;
+	int res = read_areas(t, &now, err);
+
+	if (res < 0)
+		return res;
+	boot = find_boot_place(&now, t->memory);
+	if (!boot)
+		return fail(err, ENOMEM, "there is no room in the address space to work in");
+	res = inject_begin(in, t->pid, t->mem, &now, 0, 0, 0, err);
+	if (res == 0 && arch_get_regs(t->pid, &regs) < 0)
+		res = fail(err, ESRCH, "the new process has ended");
+	/* What it cures to does not matter: should we die, it dies (PTRACE_O_EXITKILL). */
+	if (res == 0)
+		res = inject_enter(in, t->pid, &regs, 0, err);
+	if (res == 0)
+		res = inject_map(in, boot, err);
+	if (res == 0 && batch_init(&b, in->region) < 0)
+		res = fail(err, ENOMEM, "out of memory");
+	if (res == 0)
+		res = clear_space(in, &now, &b, err);
+	if (res == 0)
+		res = move_specials(t, in, &now, boot + BATCH_REGION_SIZE + ARCH_PAGE_SIZE, &b, err);
+	return res < 0 ? res : map_areas(r, t, in, &b, err);
+}
