@@ -138,7 +138,7 @@ static int terminal_check(const struct rebuild *r, const ProtobufCMessage *messa
 
 /* ---- Restore ---- */
 
-/* A restore in the background may do this too: the user asked for it. */
+/* Without SIGTTOU, which would stop a restore that runs in the background. */
 static int set_modes(int fd, const Rec__Terminal *m)
 {
 	sigset_t block, old;
@@ -197,7 +197,8 @@ static int terminal_open(struct rebuild *r, struct rebuilt_file *f, struct error
 	f->fd = fd;
 	if (terminal < 0)
 		return 0;
-	k = set_modes_once(r, fd, m);
+	/* A detached program shares the terminal with the user's shell, whose modes these are. */
+	k = r->options->foreground ? set_modes_once(r, fd, m) : 0;
 	if (k < 0)
 		return fail_errno(err, -k, "cannot set the modes of the terminal");
 	return description_set_status(fd, m->file->flags, TERMINAL_STATUS, err);

@@ -1,0 +1,204 @@
+/*
+ * Socket options.  Only those are kept that a new socket would not have: what the
+ * program set, and not what the machine's defaults were.
+ */
+#include "kind/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define VALUE_MAX 64u
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+struct option {
+	int family;   /* 0: all */
+	int protocol; /* 0: all */
+	int level, name;
+	const char *label;
+};
+
+#define OPTION(family, protocol, level, name) {family, protocol, level, name, #name}
+
+static const struct option options[] = {
+	OPTION(0, 0, SOL_SOCKET, SO_REUSEADDR),
+	OPTION(0, 0, SOL_SOCKET, SO_REUSEPORT),
+	OPTION(0, 0, SOL_SOCKET, SO_KEEPALIVE),
+	OPTION(0, 0, SOL_SOCKET, SO_BROADCAST),
+	OPTION(0, 0, SOL_SOCKET, SO_OOBINLINE),
+	OPTION(0, 0, SOL_SOCKET, SO_LINGER),
+	OPTION(0, 0, SOL_SOCKET, SO_PRIORITY),
+	OPTION(0, 0, SOL_SOCKET, SO_RCVLOWAT),
+	OPTION(0, 0, SOL_SOCKET, SO_RCVTIMEO),
+	OPTION(0, 0, SOL_SOCKET, SO_SNDTIMEO),
+	OPTION(0, 0, SOL_SOCKET, SO_SNDBUF),
+	OPTION(0, 0, SOL_SOCKET, SO_RCVBUF),
+	OPTION(0, 0, SOL_SOCKET, SO_TIMESTAMP),
+	OPTION(0, 0, SOL_SOCKET, SO_TIMESTAMPNS),
+	OPTION(0, 0, SOL_SOCKET, SO_TIMESTAMPING),
+	OPTION(0, 0, SOL_SOCKET, SO_PASSCRED),
+	OPTION(0, 0, SOL_SOCKET, SO_PASSSEC),
+	OPTION(0, 0, SOL_SOCKET, SO_DONTROUTE),
+	OPTION(0, 0, SOL_SOCKET, SO_MARK),
+	OPTION(0, 0, SOL_SOCKET, SO_BINDTODEVICE),
+	OPTION(0, 0, SOL_SOCKET, SO_RXQ_OVFL),
+	OPTION(0, 0, SOL_SOCKET, SO_BUSY_POLL),
+	OPTION(0, 0, SOL_SOCKET, SO_ZEROCOPY),
+	OPTION(0, 0, SOL_SOCKET, SO_NO_CHECK),
+	OPTION(0, 0, SOL_SOCKET, SO_PEEK_OFF),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_TOS),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_TTL),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_MTU_DISCOVER),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_RECVERR),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_PKTINFO),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_RECVTTL),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_RECVTOS),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_FREEBIND),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_TRANSPARENT),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_MULTICAST_IF),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_MULTICAST_TTL),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_MULTICAST_LOOP),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_MULTICAST_ALL),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_V6ONLY),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_UNICAST_HOPS),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_TCLASS),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_MTU_DISCOVER),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_DONTFRAG),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVERR),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVPKTINFO),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVHOPLIMIT),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVTCLASS),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_MULTICAST_IF),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_MULTICAST_HOPS),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_MULTICAST_LOOP),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_NODELAY),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_CORK),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_KEEPIDLE),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_KEEPINTVL),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_KEEPCNT),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_SYNCNT),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_LINGER2),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_DEFER_ACCEPT),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_WINDOW_CLAMP),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_USER_TIMEOUT),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_CONGESTION),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_FASTOPEN),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_NOTSENT_LOWAT),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_SAVE_SYN),
+	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_CORK),
+	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_SEGMENT),
+	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_GRO),
+};
+
+static bool applies(const struct option *o, const Rec__Socket *m)
+{
+	return (!o->family || o->family == (int)m->family) &&
+	       (!o->protocol || o->protocol == (int)m->protocol);
+}
+
+static const struct option *find(uint32_t level, uint32_t name)
+{
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		if ((uint32_t)options[i].level == level && (uint32_t)options[i].name == name)
+			return &options[i];
+	return NULL;
+}
+
+static int keep(Rec__Socket *m, const struct option *o, const void *value, size_t len)
+{
+	Rec__SocketOption *option = malloc(sizeof *option);
+
+	if (!option)
+		return -ENOMEM;
+	rec__socket_option__init(option);
+	option->level = (uint32_t)o->level;
+	option->name = (uint32_t)o->name;
+	option->value.data = malloc(len);
+	if (!option->value.data) {
+		free(option);
+		return -ENOMEM;
+	}
+	memcpy(option->value.data, value, len);
+	option->value.len = len;
+	m->options[m->n_options++] = option;
+	return 0;
+}
+
+static int capture_option(int fd, int fresh, const struct option *o, Rec__Socket *m)
+{
+	unsigned char value[VALUE_MAX] = {0}, usual[VALUE_MAX] = {0};
+	socklen_t len = sizeof value, usual_len = sizeof usual;
+
+	if (getsockopt(fd, o->level, o->name, value, &len) < 0 || len == 0)
+		return 0;
+	if (getsockopt(fresh, o->level, o->name, usual, &usual_len) == 0 && usual_len == len &&
+	    !memcmp(value, usual, len))
+		return 0;
+	return keep(m, o, value, len);
+}
+
+int socket_options_capture(int fd, Rec__Socket *m, struct error **err)
+{
+	cleanup_close int fresh = socket((int)m->family, (int)m->type | SOCK_CLOEXEC,
+					 (int)m->protocol);
+
+	if (fresh < 0)
+		return fail_errno(err, errno, "cannot make a socket to compare with");
+	m->options = calloc(sizeof options / sizeof options[0], sizeof *m->options);
+	if (!m->options)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+		if (applies(&options[i], m) && capture_option(fd, fresh, &options[i], m) < 0)
+			return fail(err, ENOMEM, "out of memory");
+	return 0;
+}
+
+int socket_options_validate(const Rec__Socket *m, struct error **err)
+{
+	for (size_t i = 0; i < m->n_options; i++) {
+		const Rec__SocketOption *o = m->options[i];
+
+		if (!find(o->level, o->name) || !o->value.len || o->value.len > VALUE_MAX)
+			return fail(err, EINVAL, "a socket with an unknown option (%u, %u)",
+				    o->level, o->name);
+	}
+	return 0;
+}
+
+static bool is_buffer_size(const Rec__SocketOption *o)
+{
+	return o->level == SOL_SOCKET && (o->name == SO_SNDBUF || o->name == SO_RCVBUF) &&
+	       o->value.len == sizeof(int);
+}
+
+int socket_options_set(int fd, const Rec__Socket *m, struct error **err)
+{
+	for (size_t i = 0; i < m->n_options; i++) {
+		const Rec__SocketOption *o = m->options[i];
+		unsigned char value[VALUE_MAX];
+		int size;
+
+		memcpy(value, o->value.data, o->value.len);
+		/* The kernel doubles what it is given, and shows that. */
+		if (is_buffer_size(o)) {
+			memcpy(&size, value, sizeof size);
+			size /= 2;
+			memcpy(value, &size, sizeof size);
+		}
+		if (setsockopt(fd, (int)o->level, (int)o->name, value,
+			       (socklen_t)o->value.len) < 0)
+			return fail_errno(err, errno, "cannot set %s of a socket",
+					  find(o->level, o->name)->label);
+	}
+	return 0;
+}
