@@ -1,0 +1,284 @@
+/*
+ * How a thread gets its processors: policy, priorities, affinity, I/O priority, timer slack.
+ *
+ * A thread that might run on every processor of its machine may do so on that
+ * of the restore, however many there are.  One that was confined is
+ * confined to those of its processors that exist.
+ */
+#include "kind/kind.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/ioprio.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "priv/caps.h"
+
+#define AFFINITY_MAX 1024u /* bytes: the kernel knows 8192 processors at most */
+
+#ifndef SCHED_DEADLINE
+#define SCHED_DEADLINE 6
+#endif
+#define SCHED_EXT 7 /* Linux 6.12 */
+
+#define SCHED_FLAGS_KNOWN UINT64_C(7) /* RESET_ON_FORK, RECLAIM, DL_OVERRUN */
+
+/* struct sched_attr of <linux/sched/types.h>, which does not go with <sched.h>. */
+struct attributes {
+	uint32_t size;
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime;
+	uint64_t deadline;
+	uint64_t period;
+};
+
+_Static_assert(sizeof(struct attributes) == 48, "SCHED_ATTR_SIZE_VER0");
+
+extern const struct kind kind_scheduling;
+
+static int get_attributes(pid_t tid, struct attributes *ret)
+{
+	return syscall(SYS_sched_getattr, tid, ret, sizeof *ret, 0) < 0 ? -errno : 0;
+}
+
+/* Returns the length. */
+static long get_affinity(pid_t tid, unsigned char mask[AFFINITY_MAX])
+{
+	long n = syscall(SYS_sched_getaffinity, tid, AFFINITY_MAX, mask);
+
+	return n < 0 ? -errno : n;
+}
+
+static unsigned int count_bits(const unsigned char *mask, size_t len)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += (unsigned int)__builtin_popcount(mask[i]);
+	return n;
+}
+
+static bool is_everywhere(const unsigned char *mask, size_t len)
+{
+	return (long)count_bits(mask, len) >= sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+/* a[0]: index of the call. */
+static int scheduling_ask(const struct capture *c, const struct thread *t, struct batch *b,
+			  struct asked *asked)
+{
+	(void)c, (void)t;
+	asked->a[0] = batch_call(b, 0, SYS_prctl, PR_GET_TIMERSLACK);
+	return 0;
+}
+
+static int capture_affinity(const struct thread *t, Rec__Scheduling *m, struct error **err)
+{
+	unsigned char mask[AFFINITY_MAX];
+	long n = get_affinity(t->tid, mask);
+
+	if (n < 0)
+		return fail_errno(err, (int)-n, "cannot see the affinity of thread %d", t->tid);
+	if (is_everywhere(mask, (size_t)n))
+		return 0;
+	m->affinity.data = malloc((size_t)n);
+	if (!m->affinity.data)
+		return fail(err, ENOMEM, "out of memory");
+	memcpy(m->affinity.data, mask, (size_t)n);
+	m->affinity.len = (size_t)n;
+	return 0;
+}
+
+static int scheduling_capture(struct capture *c, const struct thread *t, const struct batch *b,
+			      const struct asked *asked, ProtobufCMessage **ret,
+			      struct error **err)
+{
+	Rec__Scheduling *m = kind_message(&kind_scheduling);
+	struct attributes a = {0};
+	long io;
+	int r;
+
+	(void)c;
+	if (!m)
+		return fail(err, ENOMEM, "out of memory");
+	m->tid = (uint32_t)t->ns_tid;
+	r = get_attributes(t->tid, &a);
+	if (r < 0)
+		fail_errno(err, -r, "cannot see how thread %d is scheduled", t->tid);
+	else
+		r = capture_affinity(t, m, err);
+	m->policy = a.policy;
+	m->sched_flags = a.flags & SCHED_FLAGS_KNOWN;
+	m->nice = a.nice;
+	m->priority = a.priority;
+	m->runtime = a.runtime;
+	m->deadline = a.deadline;
+	m->period = a.period;
+	io = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, t->tid);
+	m->io_priority = io > 0 ? (uint32_t)io : 0;
+	m->timer_slack = (uint64_t)batch_result(b, (uint32_t)asked->a[0]);
+	if (r < 0)
+		message_free(&m->base);
+	else
+		*ret = &m->base;
+	return r;
+}
+
+static int scheduling_validate(const ProtobufCMessage *message, struct error **err)
+{
+	const Rec__Scheduling *m = (const Rec__Scheduling *)message;
+
+	if (m->policy > SCHED_EXT || m->nice < -20 || m->nice > 19 || m->priority > 99 ||
+	    m->sched_flags & ~SCHED_FLAGS_KNOWN)
+		return fail(err, EINVAL, "an impossible way of scheduling");
+	if (m->affinity.len > AFFINITY_MAX ||
+	    (m->affinity.len && !count_bits(m->affinity.data, m->affinity.len)))
+		return fail(err, EINVAL, "a thread that may run on no processor");
+	return 0;
+}
+
+/* Within the limits that a process has, and that the program had. */
+static bool within(int resource, uint64_t value)
+{
+	struct rlimit limit;
+
+	return priv_has_permitted(CAP_SYS_NICE) ||
+	       (getrlimit(resource, &limit) == 0 && value <= limit.rlim_cur);
+}
+
+static int check_policy(const Rec__Scheduling *m, struct error **err)
+{
+	int own = getpriority(PRIO_PROCESS, 0);
+
+	switch (m->policy) {
+	case SCHED_FIFO:
+	case SCHED_RR:
+		if (!within(RLIMIT_RTPRIO, m->priority))
+			return refuse(err, EPERM, "raise RLIMIT_RTPRIO, or restore it as root",
+				      "thread %u runs with real-time priority %u, which is not "
+				      "permitted here", m->tid, m->priority);
+		return 0;
+	case SCHED_DEADLINE:
+		if (!priv_has_permitted(CAP_SYS_NICE))
+			return refuse(err, EPERM, "restore it as root",
+				      "thread %u runs with a deadline (SCHED_DEADLINE), which is "
+				      "not permitted here", m->tid);
+		return 0;
+	default:
+		if (m->nice < own && !within(RLIMIT_NICE, (uint64_t)(20 - m->nice)))
+			return refuse(err, EPERM, "raise RLIMIT_NICE, or restore it as root",
+				      "thread %u has the nice value %d, yours is %d and may not be "
+				      "lowered", m->tid, m->nice, own);
+		return 0;
+	}
+}
+
+static int scheduling_check(const struct rebuild *r, const ProtobufCMessage *message,
+			    struct error **err)
+{
+	const Rec__Scheduling *m = (const Rec__Scheduling *)message;
+	unsigned int online = (unsigned int)sysconf(_SC_NPROCESSORS_CONF), io;
+	int result = check_policy(m, err);
+	bool exists = !m->affinity.len;
+
+	(void)r;
+	for (size_t i = 0; i < m->affinity.len * 8 && i < online; i++)
+		exists = exists || m->affinity.data[i / 8] >> i % 8 & 1;
+	if (!exists)
+		result = refuse(err, ENODEV, NULL,
+				"none of the processors that thread %u may run on is here", m->tid);
+	io = IOPRIO_PRIO_CLASS(m->io_priority);
+	if (io == IOPRIO_CLASS_RT && !priv_has_permitted(CAP_SYS_NICE) &&
+	    !priv_has_permitted(CAP_SYS_ADMIN))
+		result = refuse(err, EPERM, "restore it as root",
+				"thread %u has real-time I/O priority, which is not permitted here",
+				m->tid);
+	return result;
+}
+
+static void rebuild_attributes(const Rec__Scheduling *m, pid_t tid, struct batch *b)
+{
+	struct attributes now = {0}, want = {
+		.size = sizeof want,
+		.policy = m->policy,
+		.flags = m->sched_flags,
+		.nice = m->nice,
+		.priority = m->priority,
+		.runtime = m->runtime,
+		.deadline = m->deadline,
+		.period = m->period,
+	};
+
+	if (get_attributes(tid, &now) == 0) {
+		now.flags &= SCHED_FLAGS_KNOWN;
+		now.size = want.size;
+		if (!memcmp(&now, &want, sizeof now))
+			return;
+		/* For ordinary threads a slice of time (6.12): said, it would be a wish of its own. */
+		if (want.policy != SCHED_DEADLINE && want.runtime == now.runtime)
+			want.runtime = 0;
+	}
+	batch_call(b, 0, SYS_sched_setattr, 0, batch_put(b, &want, sizeof want), 0);
+}
+
+static void rebuild_affinity(const Rec__Scheduling *m, pid_t tid, struct batch *b)
+{
+	unsigned char now[AFFINITY_MAX], want[AFFINITY_MAX] = {0};
+	long n = get_affinity(tid, now);
+
+	if (!m->affinity.len) {
+		if (n > 0 && is_everywhere(now, (size_t)n))
+			return;
+		memset(want, 0xff, sizeof want);
+	} else {
+		memcpy(want, m->affinity.data, m->affinity.len);
+		if (n > 0 && !memcmp(now, want, (size_t)n))
+			return;
+	}
+	/* The kernel leaves out the processors that are not there. */
+	batch_call(b, 0, SYS_sched_setaffinity, 0, sizeof want, batch_put(b, want, sizeof want));
+}
+
+static int scheduling_rebuild(const struct rebuild *r, const struct rebuilt_thread *t,
+			      const ProtobufCMessage *message, struct batch *b, struct error **err)
+{
+	const Rec__Scheduling *m = (const Rec__Scheduling *)message;
+	long io;
+
+	(void)r, (void)err;
+	if (!m)
+		return 0;
+	rebuild_attributes(m, t->tid, b);
+	rebuild_affinity(m, t->tid, b);
+	io = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, t->tid);
+	if (io != (long)m->io_priority)
+		batch_call(b, 0, SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, m->io_priority);
+	/* Of real-time threads it is 0, which to prctl(2) means the default. */
+	if (m->timer_slack)
+		batch_call(b, 0, SYS_prctl, PR_SET_TIMERSLACK, m->timer_slack);
+	return 0;
+}
+
+const struct kind kind_scheduling = {
+	.name = "scheduling",
+	.tag = 71,
+	.schema = &rec__scheduling__descriptor,
+	.state = &(const struct state_ops){
+		.per_thread = true,
+		.phase = PHASE_NORMAL, /* before limits and credentials may forbid it */
+		.ask = scheduling_ask,
+		.capture = scheduling_capture,
+		.validate = scheduling_validate,
+		.check = scheduling_check,
+		.rebuild = scheduling_rebuild,
+	},
+};
