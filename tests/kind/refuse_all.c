@@ -1,4 +1,4 @@
-/* EXPECT-REFUSAL: socket */
+/* EXPECT-REFUSAL: pidfd */
 /* EXPECT-REFUSAL: epoll */
 /* EXPECT-REFUSAL: child */
 /* EXPECT-REFUSAL: deleted|removed */
@@ -7,8 +7,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "check.h"
@@ -16,7 +16,8 @@
 int main(void)
 {
 	struct epoll_event event = {.events = EPOLLIN};
-	int pair[2], epoll = epoll_create1(0), fd = eventfd(1, 0), directory;
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0), directory;
+	int epoll = epoll_create1(0), fd = eventfd(1, 0);
 	pid_t child = fork();
 
 	CHECK(child >= 0);
@@ -25,7 +26,7 @@ int main(void)
 		for (;;)
 			pause();
 	}
-	CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == 0);
+	CHECK(pidfd >= 0);
 	CHECK(dup(fd) >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0 && close(fd) == 0);
 	CHECK(mkdir("gone", 0700) == 0);
 	directory = open("gone", O_RDONLY | O_DIRECTORY);
