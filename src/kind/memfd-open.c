@@ -70,7 +70,7 @@ static int object_look(const struct rebuild *r, uint32_t content, struct object 
  */
 static bool sealed_late(const struct object *o)
 {
-	return o->map_write && (o->seals & (F_SEAL_FUTURE_WRITE | F_SEAL_WRITE));
+	return o->map_write && (o->seals & F_SEAL_FUTURE_WRITE);
 }
 
 int memfd_check(const struct rebuild *r, const ProtobufCMessage *base, struct error **err)
