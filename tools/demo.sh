@@ -18,14 +18,26 @@ say() {
 
 fail() {
 	echo "demo: $*" >&2
-	[[ ! -s restore.err ]] || cat restore.err >&2
+	[[ ! -s said ]] || cat said >&2
 	exit 1
+}
+
+# The program shall have its three standard descriptors and none that happened
+# to be open in whatever started the demo (a pipe of make or of a terminal program).
+close_inherited() {
+	local fd
+	for fd in "/proc/$$/fd/"*; do
+		fd=${fd##*/}
+		if [[ $fd -gt 2 && $fd -ne 255 ]]; then
+			eval "exec $fd>&-"
+		fi
+	done
 }
 
 # Shows a command as one would type it, and runs it.
 run() {
-	echo "  \$ ${*/#$stasis/stasis}"
-	"$@" || fail "'${*/#$stasis/stasis}' ended with $?"
+	echo "  \$ stasis $*"
+	"$stasis" "$@" 2>said || fail "'stasis $*' ended with $?"
 }
 
 write_program() {
@@ -96,7 +108,7 @@ end_job() {
 }
 
 demonstrate() {
-	local before
+	local before status
 	trap end_job EXIT
 	say "1. An ordinary user ($(id -u)) with no capability ($(awk '/CapEff/ { print $2 }' \
 		/proc/self/status)) starts a program. It is not prepared in any way."
@@ -108,14 +120,20 @@ demonstrate() {
 	watch 0.8
 
 	say "2. It is saved, and goes on."
-	run "$stasis" checkpoint -o first.stasis $job
+	run checkpoint -o first.stasis $job
 	watch 0.8
 	kill -0 $job || fail "the program is gone"
 	[[ -s first.stasis ]] || fail "there is no image"
 
 	say "3. It is saved and ended."
-	run "$stasis" checkpoint --kill -o job.stasis $job
-	{ wait $job || true; } 2>/dev/null
+	echo "  \$ stasis checkpoint --kill -o job.stasis $job"
+	# The shell's own word about the end of its job goes to the file, too.
+	{
+		status=0
+		"$stasis" checkpoint --kill -o job.stasis $job || status=$?
+		wait $job || true
+	} 2>said
+	[[ $status -eq 0 ]] || fail "the checkpoint ended with $status"
 	! kill -0 $job 2>/dev/null || fail "the program is still there"
 	job=''
 	before=$(progress_lines)
@@ -131,7 +149,7 @@ demonstrate() {
 
 	say "5. It is brought back, and goes on from where it was: $(last_progress)"
 	echo "  \$ stasis restore job.stasis"
-	"$stasis" restore job.stasis </dev/null 2>restore.err &
+	"$stasis" restore job.stasis </dev/null 2>said &
 	restore=$!
 	await_progress "$before" $restore || fail "it makes no progress"
 	watch 0.8
@@ -154,6 +172,7 @@ judge() { # LINES-BEFORE-THE-RESTORE
 if [[ ${1-} == --as-user ]]; then
 	cd "$2"
 	stasis=$2/stasis
+	close_inherited
 	demonstrate
 	exit 0
 fi

@@ -2,6 +2,7 @@
 # A stranger's program builds against the installed library through pkg-config, shared and
 # static, with names of its own that the library has inside, and gets version and errors.
 set -euo pipefail
+shopt -s nullglob
 
 if ! command -v cc >/dev/null || ! command -v pkg-config >/dev/null; then
 	echo "skipped: there is no compiler"
