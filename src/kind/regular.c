@@ -187,6 +187,8 @@ static int refuse_changed(const struct rebuild *r, const Rec__Regular *m, const 
 /* The same would be said of it again: an executable is a file and several mappings. */
 static bool checked_before(const struct rebuild *r, const Rec__Regular *m)
 {
+	if (rebuilt_file(r, m->file->id)->in_slot)
+		return false;
 	vec_each(f, &r->files) {
 		const Rec__Regular *other = (const Rec__Regular *)f->message;
 

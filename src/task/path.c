@@ -214,9 +214,13 @@ static const char *type_words(uint32_t mode)
 	}
 }
 
-static int refuse_path(const Rec__File *file, const char *path, const char *role, int errnum,
-		       struct error **err)
+static int refuse_path(const struct rebuild *r, const Rec__File *file, const char *path,
+		       int errnum, struct error **err)
 {
+	cleanup_free char *role = path_role(r, file->id);
+
+	if (!role)
+		return fail(err, ENOMEM, "out of memory");
 	switch (errnum) {
 	case ENOENT:
 	case ENOTDIR:
@@ -259,25 +263,25 @@ static int check_access(int fd, const Rec__File *file, const char **ret_lacking)
 int path_check(const struct rebuild *r, const Rec__File *file, const char *path,
 	       struct stat *ret_st, struct error **err)
 {
-	cleanup_free char *role = path_role(r, file->id);
 	cleanup_close int fd = path_open(path, O_PATH | O_NOFOLLOW);
+	cleanup_free char *role = NULL;
 	const char *lacking = NULL;
 	struct stat st;
 	int n;
 
-	if (!role)
-		return fail(err, ENOMEM, "out of memory");
 	if (fd < 0)
-		return refuse_path(file, path, role, -fd, err);
+		return refuse_path(r, file, path, -fd, err);
 	if (fstat(fd, &st) < 0)
-		return refuse_path(file, path, role, errno, err);
+		return refuse_path(r, file, path, errno, err);
 	if ((st.st_mode & S_IFMT) != (file->mode & S_IFMT))
-		return refuse_path(file, path, role, EMEDIUMTYPE, err);
+		return refuse_path(r, file, path, EMEDIUMTYPE, err);
 	n = check_access(fd, file, &lacking);
-	if (n < 0)
+	if (n < 0) {
+		role = path_role(r, file->id);
 		return refuse(err, -n, "restore as the user who owned the program",
-			      "there is no permission to %s %s (%s): %s", lacking, path, role,
-			      strerror(-n));
+			      "there is no permission to %s %s (%s): %s", lacking, path,
+			      role ? role : "a file of the program", strerror(-n));
+	}
 	if (ret_st)
 		*ret_st = st;
 	return 0;
