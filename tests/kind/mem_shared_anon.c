@@ -30,8 +30,14 @@ int main(void)
 
 	test_ready();
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 4; i++) {
+		struct map_info now = map_at((void *)before[i].start);
+
+		/* The name does not matter: nobody gave it one. */
+		strcpy(before[i].path, now.path);
+		CHECK(now.path[0] == '/');
 		CHECK_MAP_SAME(before[i]);
+	}
 	CHECK_EQ(map_at(one).inode, map_at(twin + 2 * PAGE).inode);
 	CHECK(map_at(one).inode != map_at(other).inode);
 	CHECK(pattern_is(other, SIZE, 2));
