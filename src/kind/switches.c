@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -11,7 +10,6 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "priv/caps.h"
 
 /* Numbers that older headers lack, and since when. */
 #ifndef PR_SET_MDWE
@@ -114,11 +112,10 @@ static int switches_check(const struct rebuild *r, const ProtobufCMessage *messa
 		result = refuse(err, ENOTSUP, "use Linux 6.3 or later",
 				"the program gave up memory both writable and executable "
 				"(PR_SET_MDWE), which this kernel cannot enforce");
-	if (m->memory_merge && prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) != 1 &&
-	    !priv_has_permitted(CAP_SYS_RESOURCE))
-		result = refuse(err, EPERM, "restore it as root",
+	if (m->memory_merge && prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) < 0)
+		result = refuse(err, ENOTSUP, "use Linux 6.4 or later, with CONFIG_KSM",
 				"the program has its equal pages merged (PR_SET_MEMORY_MERGE), "
-				"which only root may switch on");
+				"which this kernel cannot do");
 	return result;
 }
 
@@ -134,7 +131,7 @@ static int switches_rebuild(const struct rebuild *r, const struct rebuilt_thread
 	batch_call(b, 0, SYS_prctl, PR_SET_THP_DISABLE, m->thp_disable, m->thp_disable_flags);
 	if (m->child_subreaper)
 		batch_call(b, 0, SYS_prctl, PR_SET_CHILD_SUBREAPER, 1);
-	if (m->memory_merge && prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) != 1)
+	if (m->memory_merge)
 		batch_call(b, 0, SYS_prctl, PR_SET_MEMORY_MERGE, 1);
 	if (m->mdwe)
 		batch_call(b, 0, SYS_prctl, PR_SET_MDWE, m->mdwe);

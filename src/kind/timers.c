@@ -166,14 +166,21 @@ static int capture_interval(Rec__Timers *m, const struct itimerval *its, struct 
 		const struct timeval *v = &its[i].it_value, *p = &its[i].it_interval;
 		Rec__IntervalTimer *t;
 
-		if (!v->tv_sec && !v->tv_usec)
+		uint64_t value = nanoseconds(v->tv_sec, v->tv_usec * 1000);
+		uint64_t period = nanoseconds(p->tv_sec, p->tv_usec * 1000);
+
+		if (!value && !period)
 			continue;
 		t = message_append(&m->interval, &m->n_interval, &rec__interval_timer__descriptor);
 		if (!t)
 			return fail(err, ENOMEM, "out of memory");
 		t->which = i;
-		t->value = nanoseconds(v->tv_sec, v->tv_usec * 1000);
-		t->period = nanoseconds(p->tv_sec, p->tv_usec * 1000);
+		/*
+		 * While the SIGALRM of a periodic one waits, it does not run.  Expiring
+		 * at once, it merges with that signal, and goes on when it is taken.
+		 */
+		t->value = value ? value : 1;
+		t->period = period;
 	}
 	return 0;
 }
@@ -402,11 +409,18 @@ static int timers_check(const struct rebuild *r, const ProtobufCMessage *message
 	return result;
 }
 
+/* Rounded up: nothing left would stop it. */
+static struct timeval to_timeval(uint64_t ns)
+{
+	uint64_t us = ns / 1000 + (ns % 1000 > 0);
+
+	return (struct timeval){(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
+}
+
 static void rebuild_interval(const Rec__IntervalTimer *t, struct batch *b)
 {
 	const struct itimerval value = {
-		.it_value = {(time_t)(t->value / SECOND), (long)(t->value % SECOND / 1000)},
-		.it_interval = {(time_t)(t->period / SECOND), (long)(t->period % SECOND / 1000)},
+		.it_value = to_timeval(t->value), .it_interval = to_timeval(t->period),
 	};
 
 	batch_call(b, 0, SYS_setitimer, t->which, batch_put(b, &value, sizeof value), 0);
