@@ -42,9 +42,10 @@ ssize_t fd_pread(int fd, void *buf, size_t len, uint64_t offset)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		/* What came before an error (EIO at the end of a mapped file) is there to be had. */
+		if (n < 0 && done == 0)
 			return -errno;
-		if (n == 0)
+		if (n <= 0)
 			break;
 		done += (size_t)n;
 	}

@@ -16,7 +16,10 @@ void close_fdp(int *fd);
 		stolen_;                  \
 	})
 
-/* All of it, or -errno.  A read that meets the end of the file returns the bytes that came. */
+/*
+ * All of it, or -errno.  A read that meets the end of the file, or a pread an error after its first bytes,
+ * returns the bytes that came.
+ */
 ssize_t fd_read(int fd, void *buf, size_t len);
 ssize_t fd_pread(int fd, void *buf, size_t len, uint64_t offset);
 int fd_write(int fd, const void *buf, size_t len);

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "engine/spill.h"
 #include "kind/kind.h"
 
 #ifndef PR_GET_TID_ADDRESS
@@ -207,8 +208,10 @@ int ask_task(struct capture *c, struct task *task, struct injection *in, Rec__Me
 			r = clear_leftovers(task, in, err);
 		if (r == 0 && i == 0)
 			r = inject_map(in, 0, err);
-		if (r == 0 && i == 0)
+		if (r == 0 && i == 0) {
 			see_lock_future(task, in, memory);
+			r = spill_mapped_files(c, in, err);
+		}
 		if (r == 0)
 			r = ask_thread(c, t, in, memory, &threads[i], err);
 		if (in->tid && inject_leave(in, r < 0 ? NULL : err) < 0 && r == 0)

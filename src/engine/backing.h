@@ -11,6 +11,3 @@ int find_backing(struct capture *c, struct task *task, const struct vm_area *are
 
 /* What /proc/PID/exe names, likewise. */
 int find_executable(struct capture *c, struct task *task, uint32_t *ret_id, struct error **err);
-
-/* For those that only a mapping shows: copies the content out through the mappings. */
-int spill_mapped_files(struct capture *c, struct error **err);

@@ -108,11 +108,9 @@ static int look(struct session *s, struct error **err)
 	/* From here on obstacles are collected: the user shall hear of all of them. */
 	r = capture_mappings(&s->capture, task, &s->memory, &found);
 	if (r == 0)
-		r = capture_guards(task, s->memory, &found);
+		r = capture_page_kinds(task, s->memory, &found);
 	if (r == 0)
-		r = spill_mapped_files(&s->capture, &found);
-	if (r == 0)
-		r = capture_files(&s->capture, &found);
+		r = capture_files(&s->capture, FILES_AT_HAND, &found);
 	if (found) {
 		r = -error_errno(found);
 		error_wrap(&found, 0, "process %d (%s)", task->pid, s->record->name);
@@ -261,6 +259,8 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 		r = look(&s, err);
 	if (r == 0)
 		r = ask_task(&s.capture, s.task, &s.injection, s.memory, &s.threads, err);
+	if (r == 0)
+		r = capture_files(&s.capture, FILES_SPILLED, err);
 	if (r == 0)
 		r = write_image(&s, w, err);
 	if (r == 0)

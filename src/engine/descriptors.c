@@ -153,7 +153,7 @@ static void fill_common(const struct file *f, ProtobufCMessage *m)
 	*at = common;
 }
 
-int capture_files(struct capture *c, struct error **err)
+int capture_files(struct capture *c, enum files_part part, struct error **err)
 {
 	int first = 0;
 
@@ -163,6 +163,8 @@ int capture_files(struct capture *c, struct error **err)
 		ProtobufCMessage *m = NULL;
 		int r;
 
+		if (f->kind || (part == FILES_AT_HAND && file_needs_spilling(f)))
+			continue;
 		f->kind = kind_of(f);
 		if (!f->kind) {
 			cleanup_free char *what = file_describe(f);

@@ -10,5 +10,11 @@ int read_descriptors(struct capture *c, struct task *task, struct error **err);
 /* A new entry of c->files; NULL: out of memory. */
 struct file *add_file(struct capture *c, struct task *task);
 
+/* Which files are captured: those that are open to us at once, or those that had to be spilled first. */
+enum files_part {
+	FILES_AT_HAND,
+	FILES_SPILLED,
+};
+
 /* Chooses the kind of each file and makes its record.  Obstacles are collected in *err. */
-int capture_files(struct capture *c, struct error **err);
+int capture_files(struct capture *c, enum files_part part, struct error **err);

@@ -91,25 +91,39 @@ static int fill_run(struct rebuild *r, const struct page_run *run, const char *d
 	return refuse(err, EBADMSG, NULL, "the image has memory of a process that it does not have");
 }
 
-int fill_memory(struct rebuild *r, struct image_reader *reader, struct image_frame *frame,
-		bool more, struct error **err)
+static int fill_frame(struct rebuild *r, struct fill *fill, struct error **err)
 {
-	while (more) {
-		const char *data = frame->data;
-		int res;
+	const char *data = fill->frame.data;
+	int res;
 
-		if (frame->type != IMAGE_TYPE_MEMORY)
-			return refuse(err, EBADMSG, NULL, "the image has a record behind its memory");
-		for (size_t i = 0; i < frame->run_count; i++) {
-			res = fill_run(r, &frame->runs[i], data, err);
-			if (res < 0)
-				return res;
-			data += frame->runs[i].length;
-		}
-		res = image_reader_next(reader, frame, err);
+	if (fill->frame.type != IMAGE_TYPE_MEMORY)
+		return refuse(err, EBADMSG, NULL, "the image has a record behind its memory");
+	for (size_t i = 0; i < fill->frame.run_count; i++) {
+		res = fill_run(r, &fill->frame.runs[i], data, err);
 		if (res < 0)
 			return res;
-		more = res > 0;
+		data += fill->frame.runs[i].length;
 	}
-	return 0;
+	res = image_reader_next(fill->reader, &fill->frame, err);
+	fill->more = res > 0;
+	return res < 0 ? res : 0;
+}
+
+int fill_contents(struct rebuild *r, struct fill *fill, struct error **err)
+{
+	int res = 0;
+
+	while (res == 0 && fill->more && fill->frame.run_count &&
+	       fill->frame.runs[0].object < MEMORY_OBJECT(0))
+		res = fill_frame(r, fill, err);
+	return res;
+}
+
+int fill_memory(struct rebuild *r, struct fill *fill, struct error **err)
+{
+	int res = 0;
+
+	while (res == 0 && fill->more)
+		res = fill_frame(r, fill, err);
+	return res;
 }

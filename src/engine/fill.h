@@ -5,10 +5,18 @@
 #include "image/reader.h"
 #include "task/rebuild.h"
 
+/* How far the reader is. */
+struct fill {
+	struct image_reader *reader;
+	struct image_frame frame; /* the next one, when more is true */
+	bool more;
+};
+
 /*
- * Takes the first memory frame (already read, when more is true) and all others to the
- * end of the image.  Contents of files go to the descriptors that their kinds registered; those
- * of address spaces to the tasks, which are stopped.
+ * Contents of files come first in an image: they go to the descriptors that their kinds
+ * registered.  Stops before the first frame of an address space.
  */
-int fill_memory(struct rebuild *r, struct image_reader *reader, struct image_frame *frame,
-		bool more, struct error **err);
+int fill_contents(struct rebuild *r, struct fill *fill, struct error **err);
+
+/* The rest, to the end of the image, which is verified: memory of the tasks, which are stopped. */
+int fill_memory(struct rebuild *r, struct fill *fill, struct error **err);

@@ -68,12 +68,11 @@ static int take_file(struct rebuild *r, const struct kind *k, ProtobufCMessage *
 		     struct error **err)
 {
 	const Rec__File *common = kind_file(m);
-	uint32_t last = r->files.count ? r->files.items[r->files.count - 1].id : 0;
 	struct rebuilt_file *f;
 
-	if (!common || common->id <= last) {
+	if (!common || common->id == 0) {
 		message_free(m);
-		return refuse(err, EBADMSG, NULL, "the image has a file (%s) out of order", k->name);
+		return refuse(err, EBADMSG, NULL, "the image has a file (%s) without an id", k->name);
 	}
 	f = vec_push(&r->files);
 	if (!f) {
@@ -131,6 +130,24 @@ static int take_record(struct rebuild *r, const struct image_frame *frame, struc
 	}
 }
 
+static int by_id(const void *a, const void *b)
+{
+	uint32_t x = ((const struct rebuilt_file *)a)->id, y = ((const struct rebuilt_file *)b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
+/* rebuilt_file() searches them by id. */
+static int sort_files(struct rebuild *r, struct error **err)
+{
+	if (r->files.count)
+		qsort(r->files.items, r->files.count, sizeof *r->files.items, by_id);
+	for (size_t i = 1; i < r->files.count; i++)
+		if (r->files.items[i].id == r->files.items[i - 1].id)
+			return refuse(err, EBADMSG, NULL, "the image has two files of one id");
+	return 0;
+}
+
 int load_image(struct image_reader *reader, struct rebuild *r, struct image_frame *ret_frame,
 	       bool *ret_more, struct error **err)
 {
@@ -140,8 +157,10 @@ int load_image(struct image_reader *reader, struct rebuild *r, struct image_fram
 		if (n < 0)
 			return n;
 		*ret_more = n > 0;
-		if (n == 0 || ret_frame->type == IMAGE_TYPE_MEMORY)
-			return validate_image(r, err);
+		if (n == 0 || ret_frame->type == IMAGE_TYPE_MEMORY) {
+			n = sort_files(r, err);
+			return n < 0 ? n : validate_image(r, err);
+		}
 		n = take_record(r, ret_frame, err);
 		if (n < 0)
 			return n;

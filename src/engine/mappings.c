@@ -115,8 +115,13 @@ static int capture_area(struct capture *c, struct task *task, const struct vm_ar
 	if (r->special)
 		return 0;
 	refuse_flags(a, err);
+	/* Execute-only memory has a key of the kernel's own choice, and gets one again. */
+	if (a->pkey && a->prot != PROT_EXEC)
+		refuse(err, ENOTSUP, NULL,
+		       "the mapping at 0x%" PRIx64 " has protection key %u, which is not supported "
+		       "yet",
+		       a->start, a->pkey);
 	r->pkey = a->pkey;
-	r->huge = a->anon_huge > 0;
 	if (a->flags & VM_FLAG(LOCKED))
 		r->lock = a->flags & VM_FLAG(LOCKONFAULT) ? 2 : 1;
 	if (fill_advice(a, r) < 0)

@@ -20,47 +20,55 @@ static int open_pagemap(const struct task *task, struct error **err)
 		       : fail_errno(err, errno, "cannot see the pages of process %d", task->pid);
 }
 
-static int add_guard(Rec__Area *a, const struct page_range *g)
+static int add_ranges(const struct page_ranges *from, Rec__Range ***to, size_t *count)
 {
-	Rec__Range **grown = reallocarray(a->guards, a->n_guards + 1, sizeof *grown);
+	*to = calloc(from->list.count + 1, sizeof **to);
+	if (!*to)
+		return -ENOMEM;
+	for (size_t i = 0; i < from->list.count; i++) {
+		Rec__Range *r = malloc(sizeof *r);
 
-	if (!grown)
-		return -ENOMEM;
-	a->guards = grown;
-	grown[a->n_guards] = malloc(sizeof **grown);
-	if (!grown[a->n_guards])
-		return -ENOMEM;
-	rec__range__init(grown[a->n_guards]);
-	grown[a->n_guards]->start = g->start;
-	grown[a->n_guards]->end = g->end;
-	a->n_guards++;
+		if (!r)
+			return -ENOMEM;
+		rec__range__init(r);
+		r->start = from->list.items[i].start;
+		r->end = from->list.items[i].end;
+		(*to)[(*count)++] = r;
+	}
 	return 0;
 }
 
-int capture_guards(const struct task *task, Rec__Memory *m, struct error **err)
+static int find_ranges(int pagemap, const Rec__Area *a,
+		       int (*find)(int, uint64_t, uint64_t, struct page_ranges *),
+		       Rec__Range ***to, size_t *count)
+{
+	struct page_ranges found = {0};
+	int r = find(pagemap, a->start, a->end, &found);
+
+	if (r == 0 && found.list.count)
+		r = add_ranges(&found, to, count);
+	vec_free(&found.list);
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+int capture_page_kinds(const struct task *task, Rec__Memory *m, struct error **err)
 {
 	cleanup_close int pagemap = open_pagemap(task, err);
-	struct page_ranges guards = {0};
 	int r = 0;
 
 	if (pagemap < 0)
 		return pagemap;
 	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
 		Rec__Area *a = m->areas[i];
+		const struct vm_area *seen = maps_find(&task->areas, a->start);
 
 		if (a->special)
 			continue;
-		guards.list.count = 0;
-		r = pagemap_guards(pagemap, a->start, a->end, &guards);
-		vec_each(g, &guards.list)
-			if (r == 0)
-				r = add_guard(a, g);
+		r = find_ranges(pagemap, a, pagemap_guards, &a->guards, &a->n_guards);
+		if (r == 0 && seen && seen->anon_huge)
+			r = find_ranges(pagemap, a, pagemap_huge, &a->huge, &a->n_huge);
 	}
-	vec_free(&guards.list);
-	/* A kernel that cannot tell has no guards, or is one of 6.13 to 6.15. */
-	return r == 0 || r == -EOPNOTSUPP
-		       ? 0
-		       : fail_errno(err, -r, "cannot see the guard pages of process %d", task->pid);
+	return r == 0 ? 0 : fail_errno(err, -r, "cannot see the pages of process %d", task->pid);
 }
 
 /* A frame that is being filled. */
@@ -70,6 +78,7 @@ struct frame_fill {
 	size_t used;
 	struct page_run runs[IMAGE_MAX_RUNS];
 	size_t count;
+	bool keep_zeros; /* what lies beneath is not zero: a file's page */
 };
 
 static int flush_frame(struct frame_fill *f, struct error **err)
@@ -97,7 +106,7 @@ static void add_pages(struct frame_fill *f, uint64_t object, uint64_t offset, si
 	for (size_t at = 0; at < size; at += ARCH_PAGE_SIZE) {
 		struct page_run *last = f->count ? &f->runs[f->count - 1] : NULL;
 
-		if (is_zero(from + at))
+		if (!f->keep_zeros && is_zero(from + at))
 			continue;
 		if (f->buf + f->used != from + at)
 			memmove(f->buf + f->used, from + at, ARCH_PAGE_SIZE);
@@ -157,6 +166,7 @@ static int write_area(struct frame_fill *f, const struct task *task, int pagemap
 	int r;
 
 	ranges->list.count = 0;
+	f->keep_zeros = a->file != 0;
 	r = pagemap_private(pagemap, a->start, a->end, ranges);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot see the pages at 0x%" PRIx64, a->start);

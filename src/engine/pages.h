@@ -9,8 +9,11 @@
 /* Private memory of an address space is the object MEMORY_OBJECT(pid); content of a File is its id. */
 #define MEMORY_OBJECT(pid) (UINT64_C(1) << 32 | (uint32_t)(pid))
 
-/* Finds MADV_GUARD_INSTALL ranges and puts them into the areas of m.  Nothing on kernels that cannot tell. */
-int capture_guards(const struct task *task, Rec__Memory *m, struct error **err);
+/*
+ * Finds guard pages (MADV_GUARD_INSTALL) and transparent huge pages and puts them into the
+ * areas of m.  Kernels that cannot tell have none of the former (or are one of 6.13 to 6.15).
+ */
+int capture_page_kinds(const struct task *task, Rec__Memory *m, struct error **err);
 
 /* Writes all private pages of the stopped task that are not zero. */
 int write_memory(struct image_writer *w, const struct task *task, const Rec__Memory *m,

@@ -112,6 +112,8 @@ static int open_files(struct rebuild *r, struct error **err)
 
 		if (res < 0)
 			return error_wrap(err, res, "%s", f->kind->name);
+		if (f->fd < 0)
+			f->fd = res;
 		/* 0, 1 and 2 are ours until the end; dup3 in the task needs them out of its way. */
 		if (f->fd >= 0 && f->fd <= 2) {
 			int moved = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
@@ -162,6 +164,16 @@ static int settle_files(struct rebuild *r, struct rebuilt_task *t, struct inject
 			return res;
 	}
 	return 0;
+}
+
+/* A file that is open for writing cannot be executed (ETXTBSY). */
+static void close_executable_writer(struct rebuild *r, const struct rebuilt_task *t)
+{
+	const struct rebuilt_file *f = rebuilt_file(r, t->record->executable);
+
+	vec_each(s, &r->shared)
+		if (s->space == f->kind->tag && s->key == f->id)
+			close_fdp(&s->fds[0]);
 }
 
 static int fill_done(struct rebuild *r, struct error **err)
@@ -240,12 +252,11 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 	};
 	cleanup_image_reader struct image_reader *reader = NULL;
 	struct rebuilt_task *t;
-	struct image_frame frame;
-	bool more = false;
+	struct fill fill = {0};
 	int res = image_reader_open(&reader, image, err);
 
 	if (res == 0)
-		res = load_image(reader, &w.rebuild, &frame, &more, err);
+		res = load_image(reader, &w.rebuild, &fill.frame, &fill.more, err);
 	if (res == 0)
 		res = check_all(&w, err);
 	if (res < 0) {
@@ -253,11 +264,16 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 		return res;
 	}
 	t = w.rebuild.tasks.items[0];
+	fill.reader = reader;
 	res = open_files(&w.rebuild, err);
 	if (res == 0)
+		res = fill_contents(&w.rebuild, &fill, err);
+	if (res == 0) {
+		close_executable_writer(&w.rebuild, t);
 		res = build_task(&w, t, err);
+	}
 	if (res == 0)
-		res = fill_memory(&w.rebuild, reader, &frame, more, err);
+		res = fill_memory(&w.rebuild, &fill, err);
 	if (res == 0)
 		res = fill_done(&w.rebuild, err);
 	if (res == 0)

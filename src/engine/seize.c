@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -161,6 +163,26 @@ static int read_thread(struct thread *t, struct error **err)
 	return 0;
 }
 
+/* unshare(2) can take a thread out of what the image knows once for the whole process. */
+static int check_shares(const struct task *task, const struct thread *t, struct error **err)
+{
+	static const struct {
+		int what;
+		const char *name;
+	} shares[] = {
+		{KCMP_FILES, "descriptor table"},
+		{KCMP_FS, "working directory"},
+	};
+
+	for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+		if (syscall(SYS_kcmp, task->pid, t->tid, shares[i].what, 0, 0) > 0)
+			return refuse(err, ENOTSUP, NULL,
+				      "thread %d of process %d has a %s of its own (unshare(2)), which "
+				      "is not supported yet",
+				      t->tid, task->pid, shares[i].name);
+	return 0;
+}
+
 static pid_t last_of(const proc_pids *numbers, pid_t otherwise)
 {
 	return numbers->count ? numbers->items[numbers->count - 1] : otherwise;
@@ -174,6 +196,12 @@ int read_task(struct task *task, struct error **err)
 
 	vec_each(t, &task->threads) {
 		int r = read_thread(*t, err);
+
+		if (r < 0)
+			return r;
+	}
+	vec_each(t, &task->threads) {
+		int r = *t == task_leader(task) ? 0 : check_shares(task, *t, err);
 
 		if (r < 0)
 			return r;

@@ -20,15 +20,13 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
-#define HUGE_PAGE (2ull << 20)
 
 static void add_advice(const Rec__Area *a, struct batch *b)
 {
-	uint64_t from = (a->start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1), to = a->end & ~(HUGE_PAGE - 1);
-
-	/* It had huge pages without asking, or asked and did not get them while it was filled. */
-	if (a->huge && from < to)
-		batch_call(b, BATCH_MAY_FAIL, SYS_madvise, from, to - from, MADV_COLLAPSE);
+	/* Huge where it was huge: asked for or not, some is not given while it is filled. */
+	for (size_t k = 0; k < a->n_huge; k++)
+		batch_call(b, BATCH_MAY_FAIL, SYS_madvise, a->huge[k]->start,
+			   a->huge[k]->end - a->huge[k]->start, MADV_COLLAPSE);
 	for (size_t k = 0; k < a->n_advice; k++)
 		if (a->advice[k] != MADV_HUGEPAGE && a->advice[k] != MADV_NOHUGEPAGE)
 			batch_call(b, BATCH_MAY_FAIL, SYS_madvise, a->start, a->end - a->start,
@@ -80,7 +78,7 @@ int finish_space(const struct rebuild *r, struct rebuilt_task *t, struct injecti
 
 		if (a->special)
 			continue;
-		res = make_room(in, &b, (uint32_t)(3 + a->n_advice + a->n_guards), doing, err);
+		res = make_room(in, &b, (uint32_t)(3 + a->n_advice + a->n_guards + a->n_huge), doing, err);
 		if (res < 0)
 			return res;
 		add_advice(a, &b);

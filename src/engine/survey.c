@@ -106,6 +106,11 @@ int survey_task(const struct task *task, struct error **err)
 		return refuse(err, EINVAL, NULL, "%d is this program itself", task->pid);
 	if (stat.flags & PROC_STAT_KTHREAD)
 		return refuse(err, EINVAL, NULL, "%d (%s) is a kernel thread", task->pid, st.name);
+	if (st.state == 'Z' && st.threads > 1)
+		return refuse(err, ENOTSUP, NULL,
+			      "the main thread of %d (%s) has ended while %u others live on, which "
+			      "is not supported yet",
+			      task->pid, st.name, st.threads - 1);
 	if (st.state == 'Z' || st.state == 'X')
 		return refuse(err, ESRCH, "its parent has to wait(2) for it",
 			      "%d (%s) has ended already: it is a zombie", task->pid, st.name);

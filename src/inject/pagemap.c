@@ -21,6 +21,7 @@ struct scan_region {
 #define SCAN_PRESENT (1u << 3)
 #define SCAN_SWAPPED (1u << 4)
 #define SCAN_PFNZERO (1u << 5)
+#define SCAN_HUGE (1u << 6)
 #define SCAN_GUARD (1u << 8) /* 6.16 */
 
 /* The bits of an entry of /proc/PID/pagemap. */
@@ -102,34 +103,55 @@ static int read_entries(int pagemap, uint64_t start, uint64_t end, struct page_r
 	return 0;
 }
 
-int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+/* A guard marker looks swapped.  Kernels before 6.16 do not know the category, and refuse it. */
+static int scan_private(int pagemap, uint64_t start, uint64_t end, uint64_t without,
+			struct page_ranges *ret)
 {
 	struct scan_arg arg = {
 		.start = start,
 		.end = end,
-		.category_inverted = SCAN_FILE | SCAN_PFNZERO,
-		.category_mask = SCAN_FILE | SCAN_PFNZERO,
+		.category_inverted = without,
+		.category_mask = without,
 		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
 		.return_mask = SCAN_PRESENT,
 	};
-	size_t before = ret->list.count;
-	int r = scan(pagemap, &arg, ret);
 
+	return scan(pagemap, &arg, ret);
+}
+
+int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	size_t before = ret->list.count;
+	int r = scan_private(pagemap, start, end, SCAN_FILE | SCAN_PFNZERO | SCAN_GUARD, ret);
+
+	if (r == -EINVAL)
+		r = scan_private(pagemap, start, end, SCAN_FILE | SCAN_PFNZERO, ret);
 	if (r != -ENOTTY && r != -EINVAL)
 		return r;
 	ret->list.count = before;
 	return read_entries(pagemap, start, end, ret);
 }
 
-int pagemap_guards(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+static int scan_one(int pagemap, uint64_t start, uint64_t end, uint64_t category,
+		    struct page_ranges *ret)
 {
 	struct scan_arg arg = {
 		.start = start,
 		.end = end,
-		.category_mask = SCAN_GUARD,
-		.return_mask = SCAN_GUARD,
+		.category_mask = category,
+		.return_mask = category,
 	};
 	int r = scan(pagemap, &arg, ret);
 
 	return r == -ENOTTY || r == -EINVAL ? -EOPNOTSUPP : r;
+}
+
+int pagemap_huge(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	return scan_one(pagemap, start, end, SCAN_HUGE, ret);
+}
+
+int pagemap_guards(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	return scan_one(pagemap, start, end, SCAN_GUARD, ret);
 }

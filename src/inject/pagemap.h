@@ -26,5 +26,8 @@ struct page_ranges {
  */
 int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
 
+/* Adds the ranges that are huge pages.  -EOPNOTSUPP: this kernel cannot tell. */
+int pagemap_huge(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
+
 /* Adds the ranges with guard markers.  -EOPNOTSUPP: this kernel cannot tell. */
 int pagemap_guards(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
