@@ -37,6 +37,12 @@ struct file *file_by_fd(const struct file_table *t, const struct task *task, int
 	return NULL;
 }
 
+bool file_needs_spilling(const struct file *f)
+{
+	/* System V segments have an id of their own, and are refused by it. */
+	return f->own < 0 && f->area && !(f->link && str_starts(f->link, "/SYSV"));
+}
+
 char *file_describe(const struct file *f)
 {
 	const char *link = f->link ? f->link : "?";

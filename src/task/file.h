@@ -44,5 +44,8 @@ struct file *file_by_id(const struct file_table *t, uint32_t id);
 /* The description behind a number of a task's table, or NULL. */
 struct file *file_by_fd(const struct file_table *t, const struct task *task, int fd);
 
+/* Only mappings show it, and it has no name: its content has to be copied out through them. */
+bool file_needs_spilling(const struct file *f);
+
 /* "descriptor 5 (/tmp/x) of process 42": how obstacles name it; the caller frees. */
 char *file_describe(const struct file *f);
