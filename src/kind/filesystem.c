@@ -63,9 +63,10 @@ static int filesystem_capture(struct capture *c, const struct thread *t, const s
 		m->cwd = cwd;
 	if (root)
 		m->root = root;
-	if (r < 0 || also < 0) {
+	r = r < 0 ? r : also;
+	if (r < 0) {
 		message_free(&m->base);
-		return r < 0 ? r : also;
+		return r;
 	}
 	*ret = &m->base;
 	return 0;

@@ -140,15 +140,18 @@ static int owners_rebuild(const struct rebuild *r, const struct rebuilt_thread *
 		const Rec__File *file = f ? kind_file(f->message) : NULL;
 		struct f_owner_ex owner = {(int)o->type, o->id ? rebuilt_number(r, o->id) : 0};
 
-		if (!batch_has_room(b, 3, sizeof owner))
+		if (!batch_has_room(b, 4, sizeof owner))
 			return fail(err, E2BIG, "%zu owners are too many", m->n_owners);
 		if (owner.pid)
 			batch_call(b, 0, SYS_fcntl, o->fd, F_SETOWN_EX,
 				   batch_put(b, &owner, sizeof owner));
 		if (o->signal)
 			batch_call(b, 0, SYS_fcntl, o->fd, F_SETSIG, o->signal);
-		if (file && file->flags & O_ASYNC)
-			batch_call(b, 0, SYS_fcntl, o->fd, F_SETFL, file->flags);
+		if (!file || !(file->flags & O_ASYNC))
+			continue;
+		/* Switched on by this call, the description remembers this number for si_fd. */
+		batch_call(b, 0, SYS_fcntl, o->fd, F_SETFL, file->flags & ~(uint32_t)O_ASYNC);
+		batch_call(b, 0, SYS_fcntl, o->fd, F_SETFL, file->flags);
 	}
 	return 0;
 }

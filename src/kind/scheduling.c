@@ -118,7 +118,8 @@ static int scheduling_capture(struct capture *c, const struct thread *t, const s
 		r = capture_affinity(t, m, err);
 	m->policy = a.policy;
 	m->sched_flags = a.flags & SCHED_FLAGS_KNOWN;
-	m->nice = a.nice;
+	/* Also of real-time threads, whose attributes do not tell. */
+	m->nice = getpriority(PRIO_PROCESS, (id_t)t->tid);
 	m->priority = a.priority;
 	m->runtime = a.runtime;
 	m->deadline = a.deadline;
@@ -155,10 +156,19 @@ static bool within(int resource, uint64_t value)
 	       (getrlimit(resource, &limit) == 0 && value <= limit.rlim_cur);
 }
 
-static int check_policy(const Rec__Scheduling *m, struct error **err)
+static int check_nice(const Rec__Scheduling *m, struct error **err)
 {
 	int own = getpriority(PRIO_PROCESS, 0);
 
+	if (m->nice < own && !within(RLIMIT_NICE, (uint64_t)(20 - m->nice)))
+		return refuse(err, EPERM, "raise RLIMIT_NICE, or restore it as root",
+			      "thread %u has the nice value %d, yours is %d and may not be lowered",
+			      m->tid, m->nice, own);
+	return 0;
+}
+
+static int check_policy(const Rec__Scheduling *m, struct error **err)
+{
 	switch (m->policy) {
 	case SCHED_FIFO:
 	case SCHED_RR:
@@ -174,10 +184,6 @@ static int check_policy(const Rec__Scheduling *m, struct error **err)
 				      "not permitted here", m->tid);
 		return 0;
 	default:
-		if (m->nice < own && !within(RLIMIT_NICE, (uint64_t)(20 - m->nice)))
-			return refuse(err, EPERM, "raise RLIMIT_NICE, or restore it as root",
-				      "thread %u has the nice value %d, yours is %d and may not be "
-				      "lowered", m->tid, m->nice, own);
 		return 0;
 	}
 }
@@ -191,6 +197,8 @@ static int scheduling_check(const struct rebuild *r, const ProtobufCMessage *mes
 	bool exists = !m->affinity.len;
 
 	(void)r;
+	if (check_nice(m, err) < 0)
+		result = -EPERM;
 	for (size_t i = 0; i < m->affinity.len * 8 && i < online; i++)
 		exists = exists || m->affinity.data[i / 8] >> i % 8 & 1;
 	if (!exists)
@@ -218,6 +226,10 @@ static void rebuild_attributes(const Rec__Scheduling *m, pid_t tid, struct batch
 		.period = m->period,
 	};
 
+	/* sched_setattr(2) ignores it for all but these two. */
+	if (m->policy != SCHED_OTHER && m->policy != SCHED_BATCH &&
+	    m->nice != getpriority(PRIO_PROCESS, (id_t)tid))
+		batch_call(b, 0, SYS_setpriority, PRIO_PROCESS, 0, (uint64_t)m->nice);
 	if (get_attributes(tid, &now) == 0) {
 		now.flags &= SCHED_FLAGS_KNOWN;
 		now.size = want.size;
