@@ -242,22 +242,28 @@ static int refuse_path(const struct rebuild *r, const Rec__File *file, const cha
 	}
 }
 
-/* 0, or -errno with what is lacking. */
-static int check_access(int fd, const Rec__File *file, const char **ret_lacking)
+/* Its mode may forbid what its owner may do: open_lent(). */
+static bool is_lendable(const struct stat *st)
 {
-	int mode = file->flags & O_ACCMODE;
+	return S_ISREG(st->st_mode) && st->st_uid == geteuid();
+}
+
+/* 0, or -errno with what is lacking. */
+static int check_access(int fd, const struct stat *st, const Rec__File *file,
+			const char **ret_lacking)
+{
+	int mode = file->flags & O_ACCMODE, errnum = 0;
 
 	if (file->flags & O_PATH)
 		return 0;
 	if (mode != O_WRONLY && faccessat(fd, "", R_OK, AT_EMPTY_PATH | AT_EACCESS) < 0) {
+		errnum = errno;
 		*ret_lacking = "read";
-		return -errno;
-	}
-	if (mode != O_RDONLY && faccessat(fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) < 0) {
+	} else if (mode != O_RDONLY && faccessat(fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) < 0) {
+		errnum = errno;
 		*ret_lacking = "write";
-		return -errno;
 	}
-	return 0;
+	return errnum == EACCES && is_lendable(st) ? 0 : -errnum;
 }
 
 int path_check(const struct rebuild *r, const Rec__File *file, const char *path,
@@ -275,7 +281,7 @@ int path_check(const struct rebuild *r, const Rec__File *file, const char *path,
 		return refuse_path(r, file, path, errno, err);
 	if ((st.st_mode & S_IFMT) != (file->mode & S_IFMT))
 		return refuse_path(r, file, path, EMEDIUMTYPE, err);
-	n = check_access(fd, file, &lacking);
+	n = check_access(fd, &st, file, &lacking);
 	if (n < 0) {
 		role = path_role(r, file->id);
 		return refuse(err, -n, "restore as the user who owned the program",
@@ -314,13 +320,40 @@ static int settle_description(int fd, const Rec__File *file, struct error **err)
 	return 0;
 }
 
+/*
+ * A program may have made a file read-only that it had open for writing, or
+ * made it so from the beginning, as git does.  Its owner may do again what
+ * he did then: change the mode, open it, and put the mode back.
+ */
+static int open_lent(const char *path, int flags)
+{
+	cleanup_close int fd = path_open(path, O_PATH | O_NOFOLLOW);
+	cleanup_free char *link = str_format("/proc/self/fd/%d", fd);
+	struct stat st;
+	int own;
+
+	if (!link || fd < 0 || fstat(fd, &st) < 0 || !is_lendable(&st) ||
+	    chmod(link, (st.st_mode & 07777) | S_IRUSR | S_IWUSR) < 0)
+		return -EACCES;
+	own = path_open(path, flags);
+	if (chmod(link, st.st_mode & 07777) < 0) {
+		int errnum = errno;
+
+		close_fdp(&own);
+		return -errnum;
+	}
+	return own;
+}
+
 int path_reopen(const char *path, const Rec__File *file, struct error **err)
 {
-	int nonblock = file->flags & O_PATH ? 0 : O_NONBLOCK;
-	cleanup_close int fd = path_open(path, open_flags(file) | nonblock);
+	int flags = open_flags(file) | (file->flags & O_PATH ? 0 : O_NONBLOCK);
+	cleanup_close int fd = path_open(path, flags);
 	struct stat st;
 	int r;
 
+	if (fd == -EACCES)
+		fd = open_lent(path, flags);
 	if (fd < 0)
 		return fail_errno(err, -fd, "cannot open %s", path);
 	if (fstat(fd, &st) < 0)
