@@ -34,7 +34,7 @@ from lib.machine import FAILED, LEVELS, PASSED, SKIPPED, Failure, Machine, Skip 
 
 # LeakSanitizer stops the threads of a process by ptrace, when the tool is already done.
 SANITIZER_ENVIRONMENT = {
-    "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:abort_on_error=0:strict_string_checks=1",
+    "ASAN_OPTIONS": "detect_leaks=1:exitcode=99:abort_on_error=0",
     "UBSAN_OPTIONS": "halt_on_error=1:exitcode=99:print_stacktrace=1",
     "LSAN_OPTIONS": "exitcode=99",
 }
