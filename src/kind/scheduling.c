@@ -1,5 +1,6 @@
 /*
- * How a thread gets its processors: policy, priorities, affinity, I/O priority, timer slack.
+ * How a thread gets its processors and memory: policy, priorities, affinity, I/O
+ * priority, timer slack, memory policy; and the switches that are a thread's own.
  *
  * A thread that might run on every processor of its machine may do so on that
  * of the restore, however many there are.  One that was confined is
@@ -11,6 +12,7 @@
 #include <linux/capability.h>
 #include <linux/ioprio.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,6 +22,8 @@
 
 #include "priv/caps.h"
 
+#define NODES_MAX 1024u    /* memory nodes that a kernel can know */
+#define SPECULATIONS 3u    /* PR_SPEC_STORE_BYPASS, _INDIRECT_BRANCH, _L1D_FLUSH */
 #define AFFINITY_MAX 1024u /* bytes: the kernel knows 8192 processors at most */
 
 #ifndef SCHED_DEADLINE
@@ -72,12 +76,63 @@ static bool is_everywhere(const unsigned char *mask, size_t len)
 	return (long)count_bits(mask, len) >= sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-/* a[0]: index of the call. */
+/* In this order, from a[0] on; a[1]: where the answers are that are no results. */
+enum question {
+	ASK_TIMERSLACK,
+	ASK_MACHINE_CHECK,
+	ASK_TSC,
+	ASK_MEMORY_POLICY,
+	ASK_SPECULATION, /* and those behind it */
+};
+
+struct answers {
+	int tsc, memory_policy;
+	unsigned char nodes[NODES_MAX / 8];
+};
+
 static int scheduling_ask(const struct capture *c, const struct thread *t, struct batch *b,
 			  struct asked *asked)
 {
+	uint64_t at = batch_space(b, sizeof(struct answers));
+
 	(void)c, (void)t;
 	asked->a[0] = batch_call(b, 0, SYS_prctl, PR_GET_TIMERSLACK);
+	asked->a[1] = at;
+	batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_MCE_KILL_GET);
+	batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_GET_TSC, at + offsetof(struct answers, tsc));
+	batch_call(b, BATCH_MAY_FAIL, SYS_get_mempolicy,
+		   at + offsetof(struct answers, memory_policy), at + offsetof(struct answers, nodes),
+		   NODES_MAX);
+	for (unsigned int i = 0; i < SPECULATIONS; i++)
+		batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_GET_SPECULATION_CTRL, i);
+	return 0;
+}
+
+static int capture_switches(const struct batch *b, const struct asked *asked, Rec__Scheduling *m)
+{
+	const struct answers *answers = batch_at(b, asked->a[1]);
+	uint32_t first = (uint32_t)asked->a[0];
+	int64_t result = batch_result(b, first + ASK_MACHINE_CHECK);
+
+	m->timer_slack = (uint64_t)batch_result(b, first + ASK_TIMERSLACK);
+	m->machine_check = result >= 0 ? (uint32_t)result : PR_MCE_KILL_DEFAULT;
+	m->tsc = (uint32_t)answers->tsc;
+	m->speculation = calloc(SPECULATIONS, sizeof *m->speculation);
+	if (!m->speculation)
+		return -ENOMEM;
+	m->n_speculation = SPECULATIONS;
+	for (uint32_t i = 0; i < SPECULATIONS; i++) {
+		result = batch_result(b, first + ASK_SPECULATION + i);
+		m->speculation[i] = result > 0 ? (uint32_t)result : 0;
+	}
+	if (!answers->memory_policy)
+		return 0;
+	m->memory_policy = (uint32_t)answers->memory_policy;
+	m->memory_nodes.data = malloc(sizeof answers->nodes);
+	if (!m->memory_nodes.data)
+		return -ENOMEM;
+	memcpy(m->memory_nodes.data, answers->nodes, sizeof answers->nodes);
+	m->memory_nodes.len = sizeof answers->nodes;
 	return 0;
 }
 
@@ -126,7 +181,8 @@ static int scheduling_capture(struct capture *c, const struct thread *t, const s
 	m->period = a.period;
 	io = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, t->tid);
 	m->io_priority = io > 0 ? (uint32_t)io : 0;
-	m->timer_slack = (uint64_t)batch_result(b, (uint32_t)asked->a[0]);
+	if (r == 0 && capture_switches(b, asked, m) < 0)
+		r = fail(err, ENOMEM, "out of memory");
 	if (r < 0)
 		message_free(&m->base);
 	else
@@ -144,6 +200,11 @@ static int scheduling_validate(const ProtobufCMessage *message, struct error **e
 	if (m->affinity.len > AFFINITY_MAX ||
 	    (m->affinity.len && !count_bits(m->affinity.data, m->affinity.len)))
 		return fail(err, EINVAL, "a thread that may run on no processor");
+	if (m->memory_nodes.len != (m->memory_policy ? NODES_MAX / 8 : 0))
+		return fail(err, EINVAL, "a memory policy with an odd number of nodes");
+	if (m->n_speculation > SPECULATIONS || m->tsc > PR_TSC_SIGSEGV ||
+	    m->machine_check > PR_MCE_KILL_DEFAULT)
+		return fail(err, EINVAL, "an impossible switch of a thread");
 	return 0;
 }
 
@@ -260,6 +321,36 @@ static void rebuild_affinity(const Rec__Scheduling *m, pid_t tid, struct batch *
 	batch_call(b, 0, SYS_sched_setaffinity, 0, sizeof want, batch_put(b, want, sizeof want));
 }
 
+/* The tool has them, too, and the thread has them from the tool: few differ. */
+static void rebuild_switches(const Rec__Scheduling *m, struct batch *b)
+{
+	const uint32_t modes = PR_SPEC_ENABLE | PR_SPEC_DISABLE | PR_SPEC_FORCE_DISABLE |
+			       PR_SPEC_DISABLE_NOEXEC;
+	int tsc = 0;
+
+	/* Of real-time threads it is 0, which to prctl(2) means the default. */
+	if (m->timer_slack)
+		batch_call(b, 0, SYS_prctl, PR_SET_TIMERSLACK, m->timer_slack);
+	if ((int)m->machine_check != prctl(PR_MCE_KILL_GET, 0, 0, 0, 0))
+		batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_MCE_KILL, PR_MCE_KILL_SET,
+			   m->machine_check);
+	if (m->tsc && prctl(PR_GET_TSC, &tsc) == 0 && (int)m->tsc != tsc)
+		batch_call(b, 0, SYS_prctl, PR_SET_TSC, m->tsc);
+	for (uint32_t i = 0; i < m->n_speculation; i++) {
+		int now = prctl(PR_GET_SPECULATION_CTRL, i, 0, 0, 0);
+		uint32_t want = m->speculation[i] & modes;
+
+		/* A processor that needs no mitigation, or a kernel that always does it, has no switch. */
+		if (now >= 0 && now & PR_SPEC_PRCTL && want && want != ((uint32_t)now & modes))
+			batch_call(b, 0, SYS_prctl, PR_SET_SPECULATION_CTRL, i,
+				   want & PR_SPEC_FORCE_DISABLE ? PR_SPEC_FORCE_DISABLE : want);
+	}
+	/* A preference: on a machine without these nodes memory comes from where it is. */
+	if (m->memory_policy)
+		batch_call(b, BATCH_MAY_FAIL, SYS_set_mempolicy, m->memory_policy,
+			   batch_put(b, m->memory_nodes.data, m->memory_nodes.len), NODES_MAX);
+}
+
 static int scheduling_rebuild(const struct rebuild *r, const struct rebuilt_thread *t,
 			      const ProtobufCMessage *message, struct batch *b, struct error **err)
 {
@@ -274,9 +365,7 @@ static int scheduling_rebuild(const struct rebuild *r, const struct rebuilt_thre
 	io = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, t->tid);
 	if (io != (long)m->io_priority)
 		batch_call(b, 0, SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, m->io_priority);
-	/* Of real-time threads it is 0, which to prctl(2) means the default. */
-	if (m->timer_slack)
-		batch_call(b, 0, SYS_prctl, PR_SET_TIMERSLACK, m->timer_slack);
+	rebuild_switches(m, b);
 	return 0;
 }
 

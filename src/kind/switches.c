@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -21,6 +22,8 @@
 #define PR_GET_MEMORY_MERGE 68
 #endif
 
+#define MEMBARRIER_CMD_GET_REGISTRATIONS (1 << 9) /* Linux 6.3 */
+
 #define MDWE_KNOWN 3u            /* PR_MDWE_REFUSE_EXEC_GAIN, PR_MDWE_NO_INHERIT */
 #define THP_DISABLE_KNOWN 2u     /* PR_THP_DISABLE_EXCEPT_ADVISED, Linux 6.18 */
 
@@ -33,7 +36,24 @@ enum question {
 	ASK_SUBREAPER,
 	ASK_MDWE,
 	ASK_MEMORY_MERGE,
+	ASK_MEMBARRIER,
+	ASK_BARRIERS, /* and those behind it */
 };
+
+/*
+ * membarrier(2): a process says in advance which barriers it will use.
+ * Without having said so it may not use them, and one that harms nobody tells.
+ */
+static const struct {
+	uint64_t barrier, registration;
+} barriers[] = {
+	{MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED},
+	{MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE,
+	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE},
+	{MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ},
+};
+#define BARRIERS (sizeof barriers / sizeof barriers[0])
+#define REGISTRATIONS                                                                           	(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED | 	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE |                                  	 MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ)
 
 static int switches_ask(const struct capture *c, const struct thread *t, struct batch *b,
 			struct asked *asked)
@@ -45,6 +65,9 @@ static int switches_ask(const struct capture *c, const struct thread *t, struct 
 	batch_call(b, 0, SYS_prctl, PR_GET_CHILD_SUBREAPER, asked->a[1]);
 	batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_GET_MDWE);
 	batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_GET_MEMORY_MERGE);
+	batch_call(b, BATCH_MAY_FAIL, SYS_membarrier, MEMBARRIER_CMD_GET_REGISTRATIONS);
+	for (size_t i = 0; i < BARRIERS; i++)
+		batch_call(b, BATCH_MAY_FAIL, SYS_membarrier, barriers[i].barrier);
 	return 0;
 }
 
@@ -54,6 +77,18 @@ static uint32_t answer(const struct batch *b, const struct asked *asked, enum qu
 	int64_t result = batch_result(b, (uint32_t)asked->a[0] + q);
 
 	return result > 0 ? (uint32_t)result : 0;
+}
+
+static uint32_t registrations(const struct batch *b, const struct asked *asked)
+{
+	uint32_t found = 0;
+
+	if (batch_result(b, (uint32_t)asked->a[0] + ASK_MEMBARRIER) >= 0)
+		return answer(b, asked, ASK_MEMBARRIER) & REGISTRATIONS;
+	for (uint32_t i = 0; i < BARRIERS; i++)
+		if (batch_result(b, (uint32_t)asked->a[0] + ASK_BARRIERS + i) == 0)
+			found |= (uint32_t)barriers[i].registration;
+	return found;
 }
 
 static int read_coredump_filter(int proc, uint32_t *ret, struct error **err)
@@ -83,6 +118,7 @@ static int switches_capture(struct capture *c, const struct thread *t, const str
 	m->child_subreaper = *(const int *)batch_at(b, asked->a[1]) != 0;
 	m->mdwe = answer(b, asked, ASK_MDWE);
 	m->memory_merge = answer(b, asked, ASK_MEMORY_MERGE) != 0;
+	m->membarrier = registrations(b, asked);
 	r = read_coredump_filter(t->task->proc, &m->coredump_filter, err);
 	if (r < 0)
 		message_free(&m->base);
@@ -96,6 +132,7 @@ static int switches_validate(const ProtobufCMessage *message, struct error **err
 	const Rec__Switches *m = (const Rec__Switches *)message;
 
 	if (m->dumpable > 2 || m->mdwe & ~MDWE_KNOWN || m->thp_disable_flags & ~THP_DISABLE_KNOWN ||
+	    m->membarrier & ~(uint32_t)REGISTRATIONS ||
 	    (m->thp_disable_flags && !m->thp_disable))
 		return fail(err, EINVAL, "an impossible switch");
 	return 0;
@@ -129,6 +166,9 @@ static int switches_rebuild(const struct rebuild *r, const struct rebuilt_thread
 		return 0;
 	/* Passed on by fork(2) and execve(2): whoever runs the tool may have it on. */
 	batch_call(b, 0, SYS_prctl, PR_SET_THP_DISABLE, m->thp_disable, m->thp_disable_flags);
+	for (uint32_t bit = 1; bit <= m->membarrier; bit <<= 1)
+		if (m->membarrier & bit)
+			batch_call(b, 0, SYS_membarrier, bit);
 	if (m->child_subreaper)
 		batch_call(b, 0, SYS_prctl, PR_SET_CHILD_SUBREAPER, 1);
 	if (m->memory_merge)
