@@ -2,9 +2,8 @@
  * TCP and UDP.
  *
  * A listening socket listens again on the same address; a datagram socket is bound and
- * connected again (datagrams that wait unread are lost, as the network may lose them).  A TCP
- * connection has a peer who knows where it stood, and to take one over needs a
- * privilege (TCP_REPAIR): it can only come back as one that has ended.
+ * connected again.  A TCP connection has a peer who knows where it stood, and to take
+ * one over needs a privilege (TCP_REPAIR): it can only come back as one that has ended.
  */
 #include "kind/socket.h"
 
@@ -65,6 +64,20 @@ static int capture_stream(const struct file *f, Rec__Socket *m, struct error **e
 	return 0;
 }
 
+/* What waits has a sender, and nobody can send in that one's name. */
+static int capture_datagrams(const struct file *f, Rec__Socket *m, struct error **err)
+{
+	struct pollfd p = {.fd = f->own, .events = POLLIN};
+
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLIN))
+		return refuse(err, EBUSY, "try again when the program has read them",
+			      "descriptor %d is a socket with datagrams that nobody has read yet",
+			      f->fd);
+	if (m->peer.len)
+		m->state = REC__SOCKET__STATE__CONNECTED;
+	return 0;
+}
+
 /* A socket that nobody bound has an address of zeros. */
 static bool is_bound(const ProtobufCBinaryData *address)
 {
@@ -89,15 +102,13 @@ int inet_capture(struct file *f, Rec__Socket *m, struct error **err)
 		r = socket_address(f->own, true, &m->peer);
 	if (r < 0)
 		return fail_errno(err, -r, "descriptor %d: the addresses of a socket", f->fd);
-	r = stream ? capture_stream(f, m, err) : 0;
+	r = stream ? capture_stream(f, m, err) : capture_datagrams(f, m, err);
 	if (r < 0)
 		return r;
 	if (!is_bound(&m->local)) {
 		free(m->local.data);
 		m->local = (ProtobufCBinaryData){0};
 	}
-	if (!stream && m->peer.len)
-		m->state = REC__SOCKET__STATE__CONNECTED;
 	/* Of what has ended only that is left. */
 	if (m->state == REC__SOCKET__STATE__ESTABLISHED || m->state == REC__SOCKET__STATE__ENDED)
 		return 0;

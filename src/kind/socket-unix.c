@@ -9,10 +9,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -109,13 +109,13 @@ static int capture_connected(struct capture *c, struct file *f, const struct uni
 static int capture_datagram(const struct file *f, const struct unix_state *s, Rec__Socket *m,
 			    struct error **err)
 {
-	int waiting = 0;
+	struct pollfd p = {.fd = f->own, .events = POLLIN};
 
 	if (s->peer && !m->peer.len)
 		return refuse(err, ENOTSUP, NULL,
 			      "descriptor %d is one of a pair of datagram sockets, which is not supported",
 			      f->fd);
-	if (ioctl(f->own, FIONREAD, &waiting) == 0 && waiting > 0)
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLIN))
 		return refuse(err, EBUSY, "try again when the program has read them",
 			      "descriptor %d is a Unix socket with datagrams that nobody has read yet",
 			      f->fd);
