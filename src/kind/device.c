@@ -20,7 +20,8 @@ static const struct known_device {
 	unsigned int minor;
 	const char *path; /* where it is usually found */
 } known_devices[] = {
-	{3, "/dev/null"}, {5, "/dev/zero"}, {7, "/dev/full"}, {8, "/dev/random"}, {9, "/dev/urandom"},
+	{3, "/dev/null"},   {5, "/dev/zero"},    {7, "/dev/full"},
+	{8, "/dev/random"}, {9, "/dev/urandom"},
 };
 
 static const struct known_device *known_device(unsigned int major, unsigned int minor)
@@ -69,8 +70,8 @@ static int device_validate(const ProtobufCMessage *base, struct error **err)
 	if (r < 0)
 		return r;
 	if (!path_valid(m->path) || !known_device(m->major, m->minor))
-		return refuse(err, EINVAL, NULL, "file %u of the image is not a device for everyone",
-			      m->file->id);
+		return refuse(err, EINVAL, NULL,
+			      "file %u of the image is not a device for everyone", m->file->id);
 	return 0;
 }
 

@@ -135,9 +135,10 @@ static int generated_validate(const ProtobufCMessage *base, struct error **err)
 
 	if (r < 0)
 		return r;
-	return path_valid(m->path) ? 0
-				   : refuse(err, EINVAL, NULL, "file %u of the image has no usable path",
-					    m->file->id);
+	if (!path_valid(m->path))
+		return refuse(err, EINVAL, NULL, "file %u of the image has no usable path",
+			      m->file->id);
+	return 0;
 }
 
 static int generated_check(const struct rebuild *r, const ProtobufCMessage *base,

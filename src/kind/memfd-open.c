@@ -42,7 +42,8 @@ static int object_look(const struct rebuild *r, uint32_t content, struct object 
 	bool open = false;
 
 	if (!o.owner || o.owner->content != content)
-		return refuse(err, EINVAL, NULL, "the image lacks the content of memfd %u", content);
+		return refuse(err, EINVAL, NULL, "the image lacks the content of memfd %u",
+			      content);
 	o.seals = o.owner->seals;
 	o.permissions = o.owner->permissions;
 	vec_each(f, &r->files) {

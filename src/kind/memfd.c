@@ -129,8 +129,8 @@ static int memfd_validate(const ProtobufCMessage *base, struct error **err)
 	id = m->file->id;
 	if (!m->content || m->content > id || (m->content != id && m->n_data) ||
 	    !content_ranges_valid(m->n_data, m->data, m->size))
-		return refuse(err, EINVAL, NULL, "the content of memfd %u of the image is out of order",
-			      id);
+		return refuse(err, EINVAL, NULL,
+			      "the content of memfd %u of the image is out of order", id);
 	if (strlen(m->name) > NAME_MAX_LENGTH || (m->seals & ~MEMFD_SEALS) ||
 	    (m->permissions & ~07777U) ||
 	    (m->huge_flags & ~((uint32_t)MFD_HUGETLB | HUGE_MASK)) ||

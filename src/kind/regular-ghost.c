@@ -137,9 +137,10 @@ static int ghost_make(const struct ghost *g, struct error **err)
 	/* Memory is always there, and is a regular file too. */
 	if (fd < 0)
 		fd = memfd_create("deleted", MFD_CLOEXEC);
-	return fd < 0 ? fail_errno(err, errno, "cannot make a file in place of %s, which was deleted",
-				   g->owner->path)
-		      : fd;
+	if (fd < 0)
+		return fail_errno(err, errno, "cannot make a file in place of the deleted %s",
+				  g->owner->path);
+	return fd;
 }
 
 /*

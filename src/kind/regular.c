@@ -132,8 +132,9 @@ static int regular_fill(struct capture *c, struct file *f, Rec__Regular *m, stru
 		return ghost_capture(c, f, &st, m, err);
 	m->path = name;
 	m->must_match = relies_on_content(f);
-	return path_valid(name) ? 0
-				: refuse(err, ENAMETOOLONG, NULL, "its path is too long to be opened");
+	if (!path_valid(name))
+		return refuse(err, ENAMETOOLONG, NULL, "its path is too long to be opened");
+	return 0;
 }
 
 static int regular_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
@@ -160,8 +161,8 @@ static int regular_validate(const ProtobufCMessage *base, struct error **err)
 	if (m->deleted)
 		return ghost_validate(m, err);
 	if (m->content || m->n_data)
-		return refuse(err, EINVAL, NULL, "file %u of the image has both a name and content",
-			      m->file->id);
+		return refuse(err, EINVAL, NULL,
+			      "file %u of the image has both a name and content", m->file->id);
 	return 0;
 }
 
