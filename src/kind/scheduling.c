@@ -24,6 +24,7 @@
 
 #define NODES_MAX 1024u    /* memory nodes that a kernel can know */
 #define SPECULATIONS 3u    /* PR_SPEC_STORE_BYPASS, _INDIRECT_BRANCH, _L1D_FLUSH */
+#define PERSONALITY_QUERY 0xffffffffu
 #define AFFINITY_MAX 1024u /* bytes: the kernel knows 8192 processors at most */
 
 #ifndef SCHED_DEADLINE
@@ -82,6 +83,7 @@ enum question {
 	ASK_MACHINE_CHECK,
 	ASK_TSC,
 	ASK_MEMORY_POLICY,
+	ASK_PERSONALITY,
 	ASK_SPECULATION, /* and those behind it */
 };
 
@@ -103,6 +105,7 @@ static int scheduling_ask(const struct capture *c, const struct thread *t, struc
 	batch_call(b, BATCH_MAY_FAIL, SYS_get_mempolicy,
 		   at + offsetof(struct answers, memory_policy), at + offsetof(struct answers, nodes),
 		   NODES_MAX);
+	batch_call(b, 0, SYS_personality, PERSONALITY_QUERY);
 	for (unsigned int i = 0; i < SPECULATIONS; i++)
 		batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_GET_SPECULATION_CTRL, i);
 	return 0;
@@ -117,6 +120,7 @@ static int capture_switches(const struct batch *b, const struct asked *asked, Re
 	m->timer_slack = (uint64_t)batch_result(b, first + ASK_TIMERSLACK);
 	m->machine_check = result >= 0 ? (uint32_t)result : PR_MCE_KILL_DEFAULT;
 	m->tsc = (uint32_t)answers->tsc;
+	m->personality = (uint32_t)batch_result(b, first + ASK_PERSONALITY);
 	m->speculation = calloc(SPECULATIONS, sizeof *m->speculation);
 	if (!m->speculation)
 		return -ENOMEM;
@@ -331,6 +335,8 @@ static void rebuild_switches(const Rec__Scheduling *m, struct batch *b)
 	/* Of real-time threads it is 0, which to prctl(2) means the default. */
 	if (m->timer_slack)
 		batch_call(b, 0, SYS_prctl, PR_SET_TIMERSLACK, m->timer_slack);
+	/* Memory is in place: READ_IMPLIES_EXEC, which execve(2) has cleared, harms none of it. */
+	batch_call(b, 0, SYS_personality, m->personality);
 	if ((int)m->machine_check != prctl(PR_MCE_KILL_GET, 0, 0, 0, 0))
 		batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_MCE_KILL, PR_MCE_KILL_SET,
 			   m->machine_check);
