@@ -59,7 +59,8 @@ struct stasis_checkpoint_options {
 	size_t size;        /* sizeof(struct stasis_checkpoint_options): which fields the caller knows */
 	enum stasis_then then;
 	int compress;       /* zstd level, 1 to 19; 0: not compressed */
-	void (*progress)(void *arg, uint64_t bytes); /* bytes written so far; may be NULL */
+	/* Called now and then with the bytes written so far, while the program stands still; may be NULL. */
+	void (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;
 };
 
@@ -124,6 +125,9 @@ STASIS_PUBLIC int stasis_restore(const char *image, const struct stasis_restore_
 STASIS_PUBLIC pid_t stasis_process_pid(const stasis_process *process);
 /* Waits for its end.  status is as of waitpid(2). */
 STASIS_PUBLIC int stasis_process_wait(stasis_process *process, int *status, stasis_error **err);
+/* Returns also when it is stopped (WIFSTOPPED(*status)): for job control. */
+STASIS_PUBLIC int stasis_process_wait_change(stasis_process *process, int *status,
+					     stasis_error **err);
 /* Forgets it; a program that runs goes on running. */
 STASIS_PUBLIC void stasis_process_free(stasis_process *process);
 

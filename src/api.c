@@ -11,6 +11,7 @@
 #include "engine/restore.h"
 #include "engine/show.h"
 #include "image/reader.h"
+#include "priv/caps.h"
 
 struct stasis_process {
 	struct revived revived;
@@ -57,6 +58,15 @@ void stasis_error_free(stasis_error *err)
 	error_free((struct error *)err);
 }
 
+/*
+ * A program with file capabilities has them effective: nothing is done with them but what
+ * asks for them.
+ */
+#define SET_CAPABILITIES_ASIDE(err)                               \
+	struct lowered lowered_ cleanup_take_back = {0};          \
+	if (priv_set_aside(&lowered_, inner(err)) < 0)            \
+		return -EPERM
+
 static int usage(stasis_error **err, const char *why)
 {
 	int r = fail(inner(err), EINVAL, "%s", why);
@@ -73,6 +83,7 @@ int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoi
 	struct checkpoint_options inside;
 	int r;
 
+	SET_CAPABILITIES_ASIDE(err);
 	if (options)
 		take(&o, sizeof o, options, options->size);
 	if (pid <= 0)
@@ -112,6 +123,7 @@ int stasis_restore(const char *image, const struct stasis_restore_options *optio
 	stasis_process *p;
 	int r;
 
+	SET_CAPABILITIES_ASIDE(err);
 	if (options)
 		take(&o, sizeof o, options, options->size);
 	if ((unsigned int)o.pid > STASIS_PID_NEW)
@@ -144,7 +156,12 @@ pid_t stasis_process_pid(const stasis_process *process)
 
 int stasis_process_wait(stasis_process *process, int *status, stasis_error **err)
 {
-	return revived_wait(&process->revived, status, inner(err));
+	return revived_wait(&process->revived, false, status, inner(err));
+}
+
+int stasis_process_wait_change(stasis_process *process, int *status, stasis_error **err)
+{
+	return revived_wait(&process->revived, true, status, inner(err));
 }
 
 void stasis_process_free(stasis_process *process)
@@ -156,6 +173,7 @@ void stasis_process_free(stasis_process *process)
 
 int stasis_show(const char *image, enum stasis_format format, char **text, stasis_error **err)
 {
+	SET_CAPABILITIES_ASIDE(err);
 	if ((unsigned int)format > STASIS_JSON)
 		return usage(err, "unknown format");
 	return engine_show(image,
@@ -167,6 +185,7 @@ int stasis_show(const char *image, enum stasis_format format, char **text, stasi
 
 int stasis_survey(pid_t pid, stasis_error **err)
 {
+	SET_CAPABILITIES_ASIDE(err);
 	return pid <= 0 ? usage(err, "a process number is a positive number")
 			: engine_survey(pid, inner(err));
 }
@@ -175,8 +194,10 @@ int stasis_verify(const char *image, struct stasis_image_info *info, stasis_erro
 {
 	struct image_stats stats;
 	struct image_identity identity;
-	int r = image_verify(image, &stats, &identity, inner(err));
+	int r;
 
+	SET_CAPABILITIES_ASIDE(err);
+	r = image_verify(image, &stats, &identity, inner(err));
 	if (r == 0 && info) {
 		struct stasis_image_info res = {
 			.size = info->size,

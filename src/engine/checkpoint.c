@@ -178,7 +178,8 @@ static void fill_inventory(struct session *s, struct utsname *uts, char *hostnam
 	s->inventory.xfeatures = arch_xfeatures();
 }
 
-static int write_image(struct session *s, struct image_writer *w, struct error **err)
+static int write_image(struct session *s, const struct checkpoint_options *o,
+		       struct image_writer *w, struct error **err)
 {
 	struct utsname uts;
 	cleanup_free char *boot_id = NULL;
@@ -195,9 +196,9 @@ static int write_image(struct session *s, struct image_writer *w, struct error *
 	r = write_records(s, w, err);
 	/* Files before memory: a restore executes a deleted file before it fills memory. */
 	if (r == 0)
-		r = write_contents(w, &s->capture, err);
+		r = write_contents(w, o, &s->capture, err);
 	if (r == 0)
-		r = write_memory(w, s->task, s->memory, err);
+		r = write_memory(w, o, s->task, s->memory, err);
 	return r;
 }
 
@@ -262,7 +263,7 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 	if (r == 0)
 		r = capture_files(&s.capture, FILES_SPILLED, err);
 	if (r == 0)
-		r = write_image(&s, w, err);
+		r = write_image(&s, o, w, err);
 	if (r == 0)
 		r = finish(&s, o, w, err);
 	if (r < 0)

@@ -38,9 +38,14 @@ __attribute__((noreturn)) static void reap(int socket, pid_t child)
 	int status, last = 0;
 	pid_t pid;
 
-	while ((pid = wait(&status)) > 0 || errno == EINTR) {
+	while ((pid = waitpid(-1, &status, WUNTRACED)) > 0 || errno == EINTR) {
 		if (pid != child)
 			continue;
+		if (WIFSTOPPED(status)) {
+			/* Who does not care for it may not read it either: then we do not wait. */
+			send(socket, &status, sizeof status, MSG_NOSIGNAL | MSG_DONTWAIT);
+			continue;
+		}
 		last = status;
 		/* Nobody listens when the tool left: that is no concern of ours. */
 		send(socket, &status, sizeof status, MSG_NOSIGNAL);

@@ -74,6 +74,7 @@ int capture_page_kinds(const struct task *task, Rec__Memory *m, struct error **e
 /* A frame that is being filled. */
 struct frame_fill {
 	struct image_writer *w;
+	const struct checkpoint_options *options;
 	unsigned char *buf;
 	size_t used;
 	struct page_run runs[IMAGE_MAX_RUNS];
@@ -87,6 +88,8 @@ static int flush_frame(struct frame_fill *f, struct error **err)
 
 	f->used = 0;
 	f->count = 0;
+	if (r == 0 && f->options->progress)
+		f->options->progress(f->options->progress_arg, image_writer_stats(f->w)->bytes);
 	return r;
 }
 
@@ -182,8 +185,8 @@ static int write_area(struct frame_fill *f, const struct task *task, int pagemap
 	return 0;
 }
 
-int write_memory(struct image_writer *w, const struct task *task, const Rec__Memory *m,
-		 struct error **err)
+int write_memory(struct image_writer *w, const struct checkpoint_options *o,
+		 const struct task *task, const Rec__Memory *m, struct error **err)
 {
 	cleanup_close int pagemap = open_pagemap(task, err);
 	struct frame_fill *f = calloc(1, sizeof *f);
@@ -193,6 +196,7 @@ int write_memory(struct image_writer *w, const struct task *task, const Rec__Mem
 	if (!f)
 		return fail(err, ENOMEM, "out of memory");
 	f->w = w;
+	f->options = o;
 	f->buf = image_writer_buffer(w);
 	if (!f->buf)
 		r = fail(err, ENOMEM, "out of memory");
@@ -218,7 +222,8 @@ static int read_content(const void *source, uint64_t offset, void *buf, size_t s
 	return 0;
 }
 
-int write_contents(struct image_writer *w, const struct capture *c, struct error **err)
+int write_contents(struct image_writer *w, const struct checkpoint_options *o,
+		   const struct capture *c, struct error **err)
 {
 	struct frame_fill *f = calloc(1, sizeof *f);
 	int r = 0;
@@ -226,6 +231,7 @@ int write_contents(struct image_writer *w, const struct capture *c, struct error
 	if (!f)
 		return fail(err, ENOMEM, "out of memory");
 	f->w = w;
+	f->options = o;
 	f->buf = image_writer_buffer(w);
 	if (!f->buf)
 		r = fail(err, ENOMEM, "out of memory");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "engine/engine.h"
 #include "image/writer.h"
 #include "records.pb-c.h"
 #include "task/capture.h"
@@ -16,8 +17,9 @@
 int capture_page_kinds(const struct task *task, Rec__Memory *m, struct error **err);
 
 /* Writes all private pages of the stopped task that are not zero. */
-int write_memory(struct image_writer *w, const struct task *task, const Rec__Memory *m,
-		 struct error **err);
+int write_memory(struct image_writer *w, const struct checkpoint_options *o,
+		 const struct task *task, const Rec__Memory *m, struct error **err);
 
 /* Writes the contents of files (deleted ones, memfds, shared memory). */
-int write_contents(struct image_writer *w, const struct capture *c, struct error **err);
+int write_contents(struct image_writer *w, const struct checkpoint_options *o,
+		   const struct capture *c, struct error **err);

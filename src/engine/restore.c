@@ -22,6 +22,7 @@
 #include "image/reader.h"
 #include "inject/trace.h"
 #include "kind/kind.h"
+#include "priv/calls.h"
 #include "priv/priv.h"
 
 /* All that must not be left behind. */
@@ -132,7 +133,7 @@ static int open_proc(struct rebuilt_task *t, struct error **err)
 	cleanup_free char *path = str_format("/proc/%d", t->pid);
 
 	t->proc = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	t->mem = t->proc < 0 ? -1 : openat(t->proc, "mem", O_RDWR | O_CLOEXEC);
+	t->mem = t->proc < 0 ? -1 : priv_open_newborn(t->proc, "mem", O_RDWR);
 	return t->mem < 0 ? fail_errno(err, errno, "cannot open the memory of the new process") : 0;
 }
 
@@ -282,26 +283,39 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 		res = animate_task(&w, t, err);
 	if (res == 0)
 		res = let_go(&w, t, err);
-	if (res < 0)
+	if (res < 0) {
+		/* Undone is not untouched. */
+		error_set_outcome(err ? *err : NULL, OUTCOME_FAILED);
 		return res;
+	}
 	*ret = (struct revived){t->pid, w.birth.parent, fd_steal(&w.birth.parent_socket)};
 	return 0;
 }
 
-int revived_wait(struct revived *p, int *ret_status, struct error **err)
+/* The init of its namespace tells of every change. */
+static int wait_through_init(struct revived *p, bool stops, int *ret_status, struct error **err)
+{
+	int status;
+
+	do {
+		if (fd_read(p->parent_socket, &status, sizeof status) != sizeof status) {
+			waitpid(p->parent, NULL, 0);
+			return fail(err, ECHILD, "the program's private namespace was ended");
+		}
+	} while (WIFSTOPPED(status) && !stops);
+	if (!WIFSTOPPED(status))
+		waitpid(p->parent, NULL, 0);
+	*ret_status = status;
+	return 0;
+}
+
+int revived_wait(struct revived *p, bool stops, int *ret_status, struct error **err)
 {
 	int status = 0;
 
-	if (p->parent_socket >= 0) {
-		ssize_t n = fd_read(p->parent_socket, &status, sizeof status);
-
-		waitpid(p->parent, NULL, 0);
-		if (n != sizeof status)
-			return fail(err, ECHILD, "the program's private namespace was ended");
-		*ret_status = status;
-		return 0;
-	}
-	while (waitpid(p->pid, &status, 0) < 0)
+	if (p->parent_socket >= 0)
+		return wait_through_init(p, stops, ret_status, err);
+	while (waitpid(p->pid, &status, stops ? WUNTRACED : 0) < 0)
 		if (errno != EINTR)
 			return fail_errno(err, errno, "cannot wait for process %d", p->pid);
 	*ret_status = status;

@@ -17,6 +17,6 @@ struct revived {
 int engine_restore(const char *image, const struct restore_options *o, struct revived *ret,
 		   struct error **err);
 
-/* Waits for the end of the root: its wait status. */
-int revived_wait(struct revived *p, int *ret_status, struct error **err);
+/* Waits for the end of the root, or until it is stopped where stops is true: its wait status. */
+int revived_wait(struct revived *p, bool stops, int *ret_status, struct error **err);
 void revived_free(struct revived *p);

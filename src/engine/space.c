@@ -1,6 +1,7 @@
 #include "engine/space.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/mappings.h"
+#include "priv/calls.h"
 
 #define BOOT_LOWEST 0x100000000ull
 #define BOOT_MARGIN (4ull << 20) /* stacks may grow into what is next to them */
@@ -151,7 +153,8 @@ static int map_areas(const struct rebuild *r, const struct rebuilt_task *t, stru
 static int read_areas(const struct rebuilt_task *t, struct vm_areas *ret, struct error **err)
 {
 	cleanup_free char *text = NULL;
-	ssize_t n = fd_slurp(t->proc, "maps", &text);
+	cleanup_close int fd = priv_open_newborn(t->proc, "maps", O_RDONLY);
+	ssize_t n = fd < 0 ? fd : fd_slurp_open(fd, &text);
 
 	if (n < 0 || maps_parse(text, (size_t)n, ret) < 0)
 		return fail(err, EIO, "cannot read the mappings of the new process");

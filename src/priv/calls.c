@@ -35,6 +35,14 @@ pid_t priv_clone3(const struct clone_args *args)
 	return pid < 0 ? -errno : (pid_t)pid;
 }
 
+int priv_open_newborn(int proc, const char *name, int flags)
+{
+	/* Safe: these names of /proc lead to the process alone, which is of our own making. */
+	cleanup_lower struct raised raised = priv_raise(CAP_CHECKPOINT_RESTORE);
+
+	return openat(proc, name, flags | O_CLOEXEC);
+}
+
 static bool is_harmless(int fd)
 {
 	struct stat st;

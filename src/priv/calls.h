@@ -19,6 +19,13 @@
 pid_t priv_clone3(const struct clone_args *args);
 
 /*
+ * openat(2) of name in proc, the /proc/PID of a process that the caller made.  A newborn may have
+ * been given the capability, to choose the numbers of its threads; the kernel then shows its
+ * memory only to who has it effective as well (cap_ptrace_access_check()).
+ */
+int priv_open_newborn(int proc, const char *name, int flags);
+
+/*
  * Opens, read-only, the file behind the mapping [start, end) of a process,
  * whose /proc/PID the descriptor proc shows.  It must be one that the caller
  * has attached to: this adds no right over a process, only a way to what that

@@ -100,6 +100,32 @@ int priv_lower_all(struct error **err)
 	return r < 0 ? fail_errno(err, -r, "cannot lower capabilities") : 0;
 }
 
+int priv_set_aside(struct lowered *ret, struct error **err)
+{
+	struct cap_sets sets;
+	int r = sets_get(&sets);
+
+	ret->effective = 0;
+	if (r < 0)
+		return fail_errno(err, -r, "cannot tell which capabilities there are");
+	r = priv_lower_all(err);
+	if (r == 0)
+		ret->effective = sets.effective;
+	return r;
+}
+
+void priv_take_back(struct lowered *lowered)
+{
+	int errnum = errno;
+	struct cap_sets sets;
+
+	if (lowered->effective && sets_get(&sets) == 0 && sets.effective != lowered->effective) {
+		sets.effective = lowered->effective & sets.permitted;
+		sets_put(&sets);
+	}
+	errno = errnum;
+}
+
 int priv_drop_ambient(struct error **err)
 {
 	struct cap_sets sets;

@@ -14,6 +14,7 @@
 
 #include <linux/capability.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -41,6 +42,14 @@ bool priv_has_permitted(int cap);
  * lower them.  Root's stay: who is root keeps root's way with files.
  */
 int priv_lower_all(struct error **err);
+
+/* The same for a library: what its caller had effective comes back at the end of the scope. */
+struct lowered {
+	uint64_t effective;
+};
+int priv_set_aside(struct lowered *ret, struct error **err);
+void priv_take_back(struct lowered *lowered);
+#define cleanup_take_back __attribute__((cleanup(priv_take_back)))
 
 /* Gives up every capability of this thread, for good (until an execve(2) that gives some). */
 int priv_drop_all(struct error **err);
