@@ -22,6 +22,9 @@
 
 #include "task/description.h"
 
+/* What one batch can add. */
+#define ITEMS_MAX (BATCH_ENTRIES - 64)
+
 extern const struct kind kind_epoll;
 
 static bool epoll_claims(const struct file *f)
@@ -57,6 +60,10 @@ static int capture_items(const struct capture *c, const struct file *f, Rec__Epo
 {
 	int r = 0;
 
+	if (f->info.epoll.count > ITEMS_MAX)
+		return refuse(err, E2BIG, NULL,
+			      "descriptor %d is an epoll that watches %zu files, and %u are supported",
+			      f->fd, f->info.epoll.count, ITEMS_MAX);
 	m->items = calloc(f->info.epoll.count + 1, sizeof *m->items);
 	if (!m->items)
 		return fail(err, ENOMEM, "out of memory");
@@ -102,6 +109,8 @@ static int epoll_validate(const ProtobufCMessage *message, struct error **err)
 {
 	const Rec__Epoll *m = (const Rec__Epoll *)message;
 
+	if (m->n_items > ITEMS_MAX)
+		return fail(err, EINVAL, "an epoll with %zu watches", m->n_items);
 	for (size_t i = 0; i < m->n_items; i++)
 		if (m->items[i]->fd > INT32_MAX)
 			return fail(err, EINVAL, "an epoll with an impossible number");
@@ -127,8 +136,6 @@ static int epoll_settle(struct rebuild *r, struct rebuilt_task *t, const Protobu
 	struct epoll_event *events;
 	uint64_t address;
 
-	if (!batch_has_room(b, (uint32_t)m->n_items, size))
-		return fail(err, E2BIG, "an epoll with %zu watches: too many", m->n_items);
 	address = batch_space(b, size);
 	events = batch_at(b, address);
 	for (size_t i = 0; i < m->n_items; i++) {

@@ -28,6 +28,10 @@
 /* What a program can ask for and the kernel keeps; older ones show bits of their own as well. */
 #define WATCH_MASK ((uint32_t)(IN_ALL_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK))
 
+/* What one batch can add: calls, and bytes of paths. */
+#define CALLS_MAX (BATCH_ENTRIES - 64)
+#define PATHS_MAX (256u * 1024u)
+
 extern const struct kind kind_inotify;
 
 static bool inotify_claims(const struct file *f)
@@ -67,6 +71,22 @@ static int capture_watch(struct capture *c, const struct file *f, const struct f
 	return 0;
 }
 
+/* The number after the last watch's is next; any other must be asked for. */
+static bool fits(const Rec__Inotify *m)
+{
+	size_t calls = 0, bytes = 0;
+	uint32_t next = 1;
+
+	for (size_t i = 0; i < m->n_watches; i++) {
+		const Rec__InotifyWatch *w = m->watches[i];
+
+		calls += w->wd == next ? 1 : 2;
+		bytes += strlen(w->path) + 16; /* each is aligned */
+		next = w->wd + 1;
+	}
+	return calls <= CALLS_MAX && bytes <= PATHS_MAX;
+}
+
 static int capture_watches(struct capture *c, const struct file *f, Rec__Inotify *m,
 			   struct error **err)
 {
@@ -85,7 +105,12 @@ static int capture_watches(struct capture *c, const struct file *f, Rec__Inotify
 		if (r == 0)
 			r = k;
 	}
-	qsort(m->watches, m->n_watches, sizeof *m->watches, compare_watches);
+	if (m->n_watches)
+		qsort(m->watches, m->n_watches, sizeof *m->watches, compare_watches);
+	if (!fits(m))
+		r = refuse(err, E2BIG, NULL,
+			   "descriptor %d (inotify) has %zu watches, which are too many", f->fd,
+			   m->n_watches);
 	return r;
 }
 
@@ -120,7 +145,7 @@ static int inotify_validate(const ProtobufCMessage *message, struct error **err)
 			return fail(err, EINVAL, "an inotify with an impossible watch");
 		last = w->wd;
 	}
-	return 0;
+	return fits(m) ? 0 : fail(err, EINVAL, "an inotify with too many watches");
 }
 
 /* Two paths that have become one file would give one watch for both. */
@@ -180,21 +205,19 @@ static int inotify_settle(struct rebuild *r, struct rebuilt_task *t,
 			  struct error **err)
 {
 	const Rec__Inotify *m = (const Rec__Inotify *)message;
-	size_t size = 0;
+	uint32_t next = 1;
 
 	(void)r;
 	(void)t;
-	for (size_t i = 0; i < m->n_watches; i++)
-		size += strlen(m->watches[i]->path) + 32;
-	if (m->n_watches > BATCH_ENTRIES || !batch_has_room(b, 2 * (uint32_t)m->n_watches, size))
-		return fail(err, E2BIG, "an inotify with %zu watches: too many", m->n_watches);
+	(void)err;
 	for (size_t i = 0; i < m->n_watches; i++) {
 		const Rec__InotifyWatch *w = m->watches[i];
 
-		/* The next number that is free from here on; all are, going upwards. */
-		batch_call(b, 0, SYS_ioctl, (uint64_t)fd, INOTIFY_IOC_SETNEXTWD, w->wd);
+		if (w->wd != next)
+			batch_call(b, 0, SYS_ioctl, (uint64_t)fd, INOTIFY_IOC_SETNEXTWD, w->wd);
 		batch_call(b, 0, SYS_inotify_add_watch, (uint64_t)fd, batch_put_string(b, w->path),
 			   w->mask | IN_DONT_FOLLOW);
+		next = w->wd + 1;
 	}
 	return 0;
 }

@@ -139,7 +139,7 @@ static int capture_pipe(struct capture *c, struct file *f, const struct ends *en
 	struct holder holder = {0};
 	bool outside = (!ends->writer && !m->no_writers) || (!ends->reader && !m->no_readers);
 
-	outside |= holder_outside(&c->tree, f->link, &holder);
+	outside |= holder_outside(c, f, &holder);
 	if (outside) {
 		int standard = standard_of(c, f);
 
@@ -166,7 +166,7 @@ static int capture_fifo(struct capture *c, struct file *f, const struct ends *en
 	m->path = strdup(f->link);
 	if (!m->path)
 		return fail(err, ENOMEM, "out of memory");
-	if (m->pipe != f->id || holder_outside(&c->tree, f->link, &holder))
+	if (m->pipe != f->id || holder_outside(c, f, &holder))
 		return 0;
 	if (ends->reader)
 		return read_content(ends->reader, m, ends->packets, err);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/str.h"
+#include "base/fd.h"
 
 static bool in_tree(const struct tree *tree, pid_t pid)
 {
@@ -27,30 +27,6 @@ static pid_t entry_pid(const char *name)
 	return *end || pid <= 0 || pid > INT32_MAX ? 0 : (pid_t)pid;
 }
 
-static bool holds(int proc, pid_t pid, const char *link, size_t len)
-{
-	char path[32], target[4096];
-	bool found = false;
-	struct dirent *e;
-	DIR *d;
-	int fd;
-
-	snprintf(path, sizeof path, "%d/fd", pid);
-	fd = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	d = fdopendir(fd);
-	if (!d) {
-		close(fd);
-		return false;
-	}
-	while (!found && (e = readdir(d)))
-		found = readlinkat(fd, e->d_name, target, sizeof target) == (ssize_t)len &&
-			!memcmp(target, link, len);
-	closedir(d);
-	return found;
-}
-
 void holder_name(pid_t pid, char ret[17])
 {
 	char path[32];
@@ -66,27 +42,77 @@ void holder_name(pid_t pid, char ret[17])
 	fclose(f);
 }
 
-bool holder_outside(const struct tree *tree, const char *link, struct holder *ret)
+/* No kind has this tag: in c->shared, pipes with the pid of a holder, and {0, 0} once they are known. */
+#define HOLDERS UINT32_MAX
+
+static pid_t known_holder(const struct capture *c, uint64_t inode, uint64_t dev)
 {
-	size_t len = strlen(link);
-	bool found = false;
+	vec_each(s, &c->shared)
+		if (s->space == HOLDERS && s->key[0] == inode && s->key[1] == dev)
+			return (pid_t)s->owner;
+	return 0;
+}
+
+static void note_holder(struct capture *c, const char *link, size_t len, pid_t pid)
+{
+	vec_each(it, &c->files.files) {
+		const struct file *f = *it;
+
+		if (S_ISFIFO(f->st.st_mode) && f->link && strlen(f->link) == len &&
+		    !memcmp(f->link, link, len))
+			capture_share(c, HOLDERS, f->st.st_ino, f->st.st_dev, (uint32_t)pid);
+	}
+}
+
+static void look_into(struct capture *c, int proc, pid_t pid)
+{
+	char path[32], link[4096];
+	struct dirent *e;
+	DIR *d;
+	int fd;
+
+	snprintf(path, sizeof path, "%d/fd", pid);
+	fd = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		close_fdp(&fd);
+		return;
+	}
+	while ((e = readdir(d))) {
+		ssize_t len = readlinkat(fd, e->d_name, link, sizeof link);
+
+		if (len > 0 && (link[0] == 'p' || link[0] == '/'))
+			note_holder(c, link, (size_t)len, pid);
+	}
+	closedir(d);
+}
+
+static void find_holders(struct capture *c)
+{
 	struct dirent *e;
 	DIR *d = opendir("/proc");
 
-	if (!d)
-		return false;
-	while (!found && (e = readdir(d))) {
+	while (d && (e = readdir(d))) {
 		pid_t pid = entry_pid(e->d_name);
 
-		if (!pid || pid == getpid() || in_tree(tree, pid) ||
-		    !holds(dirfd(d), pid, link, len))
-			continue;
-		found = true;
-		ret->pid = pid;
-		holder_name(pid, ret->name);
+		if (pid && pid != getpid() && !in_tree(&c->tree, pid))
+			look_into(c, dirfd(d), pid);
 	}
-	closedir(d);
-	return found;
+	if (d)
+		closedir(d);
+}
+
+bool holder_outside(struct capture *c, const struct file *f, struct holder *ret)
+{
+	if (!known_holder(c, 0, 0)) {
+		capture_share(c, HOLDERS, 0, 0, 1);
+		find_holders(c);
+	}
+	ret->pid = known_holder(c, f->st.st_ino, f->st.st_dev);
+	if (!ret->pid)
+		return false;
+	holder_name(ret->pid, ret->name);
+	return true;
 }
 
 static bool same_access(const struct file *a, const struct file *b)

@@ -18,10 +18,11 @@ struct holder {
 };
 
 /*
- * Finds a process that is neither in the tree nor this one and has a descriptor
- * whose link in /proc is link.  Processes that we may not look into are not seen.
+ * A process that is neither in the tree nor this one and has the pipe f open as well.
+ * Processes that we may not look into are not seen.  The first question about
+ * any pipe looks for the holders of all.
  */
-bool holder_outside(const struct tree *tree, const char *link, struct holder *ret);
+bool holder_outside(struct capture *c, const struct file *f, struct holder *ret);
 /* The name of a process as the kernel shows it; "?" when it is gone. */
 void holder_name(pid_t pid, char ret[17]);
 
