@@ -185,7 +185,8 @@ cp "$0" "$folder/demo.sh"
 as_user=()
 if [[ $(id -u) -eq 0 ]]; then
 	uid=1000
-	while getent passwd $uid >/dev/null || [[ -n $(ps -o pid= -U $uid) ]]; do
+	while getent passwd $uid >/dev/null || \
+		{ stat -c %u /proc/[0-9]* 2>/dev/null || true; } | grep -qx $uid; do
 		uid=$((uid + 1))
 	done
 	chown -R $uid:$uid "$folder"
