@@ -68,6 +68,17 @@ static int directory_open(struct rebuild *r, struct rebuilt_file *f, struct erro
 	return path_reopen(m->path, m->file, err);
 }
 
+static int directory_settle(struct rebuild *r, struct rebuilt_task *t, const ProtobufCMessage *base,
+			    int fd, struct batch *b, struct error **err)
+{
+	const Rec__Directory *m = (const Rec__Directory *)base;
+
+	(void)fd;
+	(void)err;
+	path_settle(r, t, m->file, m->path, b);
+	return 0;
+}
+
 const struct kind kind_directory = {
 	.name = "directory",
 	.tag = 129,
@@ -78,5 +89,6 @@ const struct kind kind_directory = {
 		.validate = directory_validate,
 		.check = directory_check,
 		.open = directory_open,
+		.settle = directory_settle,
 	},
 };

@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -186,32 +185,17 @@ static int generated_settle(struct rebuild *r, struct rebuilt_task *t, const Pro
 {
 	const Rec__Generated *m = (const Rec__Generated *)base;
 	cleanup_free char *path = NULL;
-	uint32_t opened, call;
-	int flags;
 
 	(void)fd;
-	if (!is_own(m))
+	if (!is_own(m)) {
+		path_settle(r, t, m->file, m->path, b);
 		return 0;
+	}
 	path = current_path(r, m);
 	if (!path)
 		return fail(err, ENOMEM, "out of memory");
-	flags = (int)m->file->flags & ~O_ASYNC;
-	opened = batch_call(b, 0, SYS_openat, (uint64_t)AT_FDCWD, batch_put_string(b, path),
-			    (uint64_t)(flags | O_CLOEXEC));
-	if (m->file->position) {
-		call = batch_call(b, 0, SYS_lseek, 0, m->file->position, SEEK_SET);
-		batch_refer(b, call, 0, opened);
-	}
-	for (size_t i = 0; i < t->record->n_slots; i++) {
-		const Rec__Slot *slot = t->record->slots[i];
-
-		if (slot->file != m->file->id)
-			continue;
-		call = batch_call(b, 0, SYS_dup3, 0, slot->fd, slot->cloexec ? O_CLOEXEC : 0);
-		batch_refer(b, call, 0, opened);
-	}
-	call = batch_call(b, 0, SYS_close, 0);
-	batch_refer(b, call, 0, opened);
+	/* "self" is a link, and has to be followed. */
+	path_open_in_task(t, m->file, path, 0, 0, b);
 	return 0;
 }
 

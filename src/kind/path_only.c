@@ -70,6 +70,17 @@ static int path_only_open(struct rebuild *r, struct rebuilt_file *f, struct erro
 	return path_reopen(m->path, m->file, err);
 }
 
+static int path_only_settle(struct rebuild *r, struct rebuilt_task *t, const ProtobufCMessage *base,
+			    int fd, struct batch *b, struct error **err)
+{
+	const Rec__PathOnly *m = (const Rec__PathOnly *)base;
+
+	(void)fd;
+	(void)err;
+	path_settle(r, t, m->file, m->path, b);
+	return 0;
+}
+
 const struct kind kind_path_only = {
 	.name = "O_PATH",
 	.tag = 132,
@@ -80,5 +91,6 @@ const struct kind kind_path_only = {
 		.validate = path_only_validate,
 		.check = path_only_check,
 		.open = path_only_open,
+		.settle = path_only_settle,
 	},
 };

@@ -379,3 +379,40 @@ int path_reopen_fd(int fd, const Rec__File *file, struct error **err)
 	r = settle_description(own, file, err);
 	return r < 0 ? r : fd_steal(&own);
 }
+
+void path_open_in_task(const struct rebuilt_task *t, const Rec__File *file, const char *path,
+		       uint64_t resolve, uint32_t flags, struct batch *b)
+{
+	const struct open_how how = {
+		.flags = (unsigned int)(open_flags(file) | O_CLOEXEC),
+		.resolve = resolve,
+	};
+	uint32_t opened = batch_call(b, flags, SYS_openat2, (uint64_t)AT_FDCWD,
+				     batch_put_string(b, path), batch_put(b, &how, sizeof how),
+				     sizeof how);
+	uint32_t call;
+
+	if (file->position && !(file->flags & O_PATH)) {
+		call = batch_call(b, flags, SYS_lseek, 0, file->position, SEEK_SET);
+		batch_refer(b, call, 0, opened);
+	}
+	for (size_t i = 0; i < t->record->n_slots; i++) {
+		const Rec__Slot *slot = t->record->slots[i];
+
+		if (slot->file != file->id)
+			continue;
+		call = batch_call(b, flags, SYS_dup3, 0, slot->fd, slot->cloexec ? O_CLOEXEC : 0);
+		batch_refer(b, call, 0, opened);
+	}
+	call = batch_call(b, flags, SYS_close, 0);
+	batch_refer(b, call, 0, opened);
+}
+
+void path_settle(const struct rebuild *r, const struct rebuilt_task *t, const Rec__File *file,
+		 const char *path, struct batch *b)
+{
+	/* Had the first call failed, the others would get its errno for a descriptor: EBADF. */
+	if (r->private_pids)
+		path_open_in_task(t, file, path, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+				  BATCH_MAY_FAIL, b);
+}

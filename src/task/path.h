@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "inject/batch.h"
 #include "records.pb-c.h"
 #include "task/file.h"
 #include "task/rebuild.h"
@@ -68,6 +69,20 @@ int path_check(const struct rebuild *r, const Rec__File *file, const char *path,
  * record.  O_ASYNC is not set: an owner must be known before.
  */
 int path_reopen(const char *path, const Rec__File *file, struct error **err);
+
+/*
+ * In a private namespace the program sees copies of our mounts.  What the
+ * tool has opened belongs to the originals: fchdir(2) to it leaves the tree, and
+ * linkat(2) between it and a path crosses devices (EXDEV).  So the task opens it
+ * once more itself; where it cannot, the tool's stays.  (Not for regular files:
+ * leases need a file that is open only once, and the tool has it open too.)
+ */
+void path_settle(const struct rebuild *r, const struct rebuilt_task *t, const Rec__File *file,
+		 const char *path, struct batch *b);
+
+/* How a task opens path itself, for all its numbers of the file; flags: of the batch entries. */
+void path_open_in_task(const struct rebuilt_task *t, const Rec__File *file, const char *path,
+		       uint64_t resolve, uint32_t flags, struct batch *b);
 
 /* Another description of the inode behind fd, which is ours; likewise. */
 int path_reopen_fd(int fd, const Rec__File *file, struct error **err);
