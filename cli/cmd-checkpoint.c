@@ -1,5 +1,4 @@
 #include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +13,50 @@ struct arguments {
 	struct stasis_checkpoint_options options;
 };
 
+static int parse_level(struct arguments *a, const char *s)
+{
+	char *end;
+	long level = s ? strtol(s, &end, 10) : 3;
+
+	if (s && (end == s || *end || level < 1 || level > 19))
+		return usage_error(&command_checkpoint,
+				   "the compression level goes from 1 to 19, '%s' is none", s);
+	a->options.compress = (int)level;
+	return 0;
+}
+
+static int parse_option(struct arguments *a, int c, char *const argv[])
+{
+	switch (c) {
+	case 'o':
+		a->image = optarg;
+		return 0;
+	case 'k':
+	case 's':
+		if (a->options.then != STASIS_CONTINUE &&
+		    (a->options.then == STASIS_KILL) != (c == 'k'))
+			return usage_error(&command_checkpoint,
+					   "--kill and --leave-stopped exclude each other");
+		a->options.then = c == 'k' ? STASIS_KILL : STASIS_LEAVE_STOPPED;
+		return 0;
+	case '1': /* one process is all that is saved anyway */
+		return 0;
+	case 'c':
+		return parse_level(a, optarg);
+	case 'j':
+		a->json = true;
+		return 0;
+	case 't':
+	case 'p':
+		return usage_error(&command_checkpoint,
+				   "--%s is not supported yet: every image is whole",
+				   c == 't' ? "track" : "parent");
+	default:
+		return option_error(&command_checkpoint, c, argv);
+	}
+}
+
+/* 0, the exit code, or -1: only help is wanted. */
 static int parse(struct arguments *a, int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -23,40 +66,19 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"only", no_argument, NULL, '1'},
 		{"compress", optional_argument, NULL, 'c'},
 		{"json", no_argument, NULL, 'j'},
+		{"track", no_argument, NULL, 't'},
+		{"parent", required_argument, NULL, 'p'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	int c;
+	int c, r;
 
-	while ((c = getopt_long(argc, argv, "+:o:h", longs, NULL)) != -1) {
-		switch (c) {
-		case 'o':
-			a->image = optarg;
-			break;
-		case 'k':
-		case 's':
-			if (a->options.then != STASIS_CONTINUE)
-				return usage_error(&command_checkpoint,
-						   "--kill and --leave-stopped exclude each other");
-			a->options.then = c == 'k' ? STASIS_KILL : STASIS_LEAVE_STOPPED;
-			break;
-		case '1': /* one process is all that is saved anyway */
-			break;
-		case 'c':
-			a->options.compress = optarg ? atoi(optarg) : 3;
-			if (a->options.compress < 1 || a->options.compress > 19)
-				return usage_error(&command_checkpoint,
-						   "the compression level goes from 1 to 19");
-			break;
-		case 'j':
-			a->json = true;
-			break;
-		case 'h':
+	while ((c = getopt_long(argc, argv, ":o:h", longs, NULL)) != -1) {
+		if (c == 'h')
 			return -1;
-		default:
-			return usage_error(&command_checkpoint, "unknown option, or one without its value: '%s'",
-					   argv[optind - 1]);
-		}
+		r = parse_option(a, c, argv);
+		if (r)
+			return r;
 	}
 	if (argc - optind != 1)
 		return usage_error(&command_checkpoint, "one process number is needed");
@@ -67,6 +89,9 @@ static int parse(struct arguments *a, int argc, char **argv)
 		snprintf(a->default_image, sizeof a->default_image, "%d.stasis", a->pid);
 		a->image = a->default_image;
 	}
+	if (strcmp(a->image, "-") == 0 && a->json)
+		return usage_error(&command_checkpoint,
+				   "with the image on standard output, --json has no place left");
 	return 0;
 }
 
@@ -74,20 +99,25 @@ static void print_result(const struct arguments *a, const struct stasis_checkpoi
 {
 	char size[32];
 
-	if (a->json)
-		/* With the image on stdout there is no place for a document. */
-		fprintf(strcmp(a->image, "-") == 0 ? stderr : stdout,
-			"{\"pid\": %d, \"bytes\": %llu, \"memory\": %llu, \"pause_ns\": %llu}\n", a->pid,
-			(unsigned long long)r->bytes, (unsigned long long)r->memory,
-			(unsigned long long)r->pause);
-	else if (isatty(STDERR_FILENO))
-		fprintf(stderr, "%s: %s, the program stood still for %.1f ms\n", a->image,
-			format_size(size, r->bytes), (double)r->pause / 1e6);
+	if (a->json) {
+		printf("{\"pid\": %d, \"image\": ", a->pid);
+		print_json_string(stdout, a->image);
+		printf(", \"bytes\": %llu, \"memory\": %llu, \"pause_ns\": %llu}\n",
+		       (unsigned long long)r->bytes, (unsigned long long)r->memory,
+		       (unsigned long long)r->pause);
+	}
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "%s: %s, the program stood still for %.1f ms\n",
+			strcmp(a->image, "-") == 0 ? "image" : a->image, format_size(size, r->bytes),
+			(double)r->pause / 1e6);
 }
 
 static int run(int argc, char **argv)
 {
-	struct arguments a = {.options = {.size = sizeof a.options}};
+	struct progress progress;
+	struct arguments a = {.options = {.size = sizeof a.options,
+					  .progress = progress_bytes,
+					  .progress_arg = &progress}};
 	struct stasis_checkpoint_result result = {.size = sizeof result};
 	stasis_error *err = NULL;
 	int r = parse(&a, argc, argv);
@@ -96,7 +126,10 @@ static int run(int argc, char **argv)
 		return print_usage(&command_checkpoint);
 	if (r > 0)
 		return r;
-	if (stasis_checkpoint(a.pid, a.image, &a.options, &result, &err) < 0)
+	progress_begin(&progress, a.image);
+	r = stasis_checkpoint(a.pid, a.image, &a.options, &result, &err);
+	progress_end(&progress);
+	if (r < 0)
 		return report("checkpoint", err);
 	print_result(&a, &result);
 	return EXIT_DONE;
@@ -104,7 +137,7 @@ static int run(int argc, char **argv)
 
 const struct command command_checkpoint = {
 	"checkpoint",
-	"[-o IMAGE] [--kill | --leave-stopped] [--compress[=LEVEL]] [--json] PID",
+	"[-o IMAGE] [--kill | --leave-stopped] [--only] [--compress[=LEVEL]] [--json] PID",
 	"saves a running program in a file; it goes on unless told otherwise",
 	run,
 };

@@ -1,10 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -14,21 +11,44 @@ struct arguments {
 	bool detach;
 	const char *image;
 	const char *standard[3];
+	bool made[3]; /* the file was not there before */
 	struct stasis_restore_options options;
 };
 
-static int parse_policy(const char *s, enum stasis_pid *ret)
+static int parse_policy(struct arguments *a, const char *s)
 {
 	static const char *const names[] = {"auto", "same", "private", "new"};
 
 	for (int i = 0; i < 4; i++)
 		if (strcmp(s, names[i]) == 0) {
-			*ret = (enum stasis_pid)i;
+			a->options.pid = (enum stasis_pid)i;
 			return 0;
 		}
-	return -1;
+	return usage_error(&command_restore, "--pid is auto, same, private or new, not '%s'", s);
 }
 
+static int parse_option(struct arguments *a, int c, char *const argv[])
+{
+	switch (c) {
+	case 'd':
+		a->detach = true;
+		return 0;
+	case 'p':
+		return parse_policy(a, optarg);
+	case '0':
+	case '1':
+	case '2':
+		a->standard[c - '0'] = optarg;
+		return 0;
+	case 't':
+		a->options.tcp_close = 1;
+		return 0;
+	default:
+		return option_error(&command_restore, c, argv);
+	}
+}
+
+/* 0, the exit code, or -1: only help is wanted. */
 static int parse(struct arguments *a, int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -41,33 +61,14 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	int c;
+	int c, r;
 
-	while ((c = getopt_long(argc, argv, "+:dh", longs, NULL)) != -1) {
-		switch (c) {
-		case 'd':
-			a->detach = true;
-			break;
-		case 'p':
-			if (parse_policy(optarg, &a->options.pid) < 0)
-				return usage_error(&command_restore,
-						   "--pid is auto, same, private or new, not '%s'",
-						   optarg);
-			break;
-		case '0':
-		case '1':
-		case '2':
-			a->standard[c - '0'] = optarg;
-			break;
-		case 't':
-			a->options.tcp_close = 1;
-			break;
-		case 'h':
+	while ((c = getopt_long(argc, argv, ":dh", longs, NULL)) != -1) {
+		if (c == 'h')
 			return -1;
-		default:
-			return usage_error(&command_restore, "unknown option, or one without its value: '%s'",
-					   argv[optind - 1]);
-		}
+		r = parse_option(a, c, argv);
+		if (r)
+			return r;
 	}
 	if (argc - optind != 1)
 		return usage_error(&command_restore, "one image is needed");
@@ -75,16 +76,41 @@ static int parse(struct arguments *a, int argc, char **argv)
 	return 0;
 }
 
+/* Output goes to the end of a file: a program that is brought back goes on writing. */
+static int open_one(struct arguments *a, int i)
+{
+	const char *path = a->standard[i];
+	int flags = (i == 0 ? O_RDONLY : O_WRONLY | O_APPEND) | O_CLOEXEC | O_NOCTTY;
+	int fd = open(path, flags);
+
+	if (fd < 0 && errno == ENOENT && i > 0) {
+		fd = open(path, flags | O_CREAT | O_EXCL, 0666);
+		a->made[i] = fd >= 0;
+	}
+	return fd;
+}
+
+/* What was made for a restore that did not come about is not left behind. */
+static void close_standard(struct arguments *a, bool remove)
+{
+	for (int i = 0; i < 3; i++) {
+		if (a->options.standard[i] >= 0)
+			close(a->options.standard[i]);
+		if (remove && a->made[i])
+			unlink(a->standard[i]);
+	}
+}
+
 static int open_standard(struct arguments *a)
 {
 	for (int i = 0; i < 3; i++) {
-		int flags = i == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_APPEND;
-
 		if (!a->standard[i])
 			continue;
-		a->options.standard[i] = open(a->standard[i], flags | O_CLOEXEC, 0666);
+		a->options.standard[i] = open_one(a, i);
 		if (a->options.standard[i] < 0) {
-			fprintf(stderr, "stasis: restore: %s: %s\n", a->standard[i], strerror(errno));
+			fprintf(stderr, "stasis: restore: cannot open %s: %s\n", a->standard[i],
+				strerror(errno));
+			close_standard(a, true);
 			return EXIT_REFUSED;
 		}
 	}
@@ -104,7 +130,9 @@ static int run(int argc, char **argv)
 		r = open_standard(&a);
 	if (r > 0)
 		return r;
-	if (stasis_restore(a.image, &a.options, &process, &err) < 0)
+	r = stasis_restore(a.image, &a.options, &process, &err);
+	close_standard(&a, r < 0);
+	if (r < 0)
 		return report("restore", err);
 	if (a.detach) {
 		printf("%d\n", stasis_process_pid(process));

@@ -1,5 +1,4 @@
 #include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,13 +16,35 @@ static int show_image(const char *image, enum stasis_format format)
 	return EXIT_DONE;
 }
 
-static int show_process(pid_t pid)
+static void print_obstacles(pid_t pid, const stasis_error *err)
+{
+	printf("{\n  \"pid\": %d,\n  \"obstacles\": [", pid);
+	for (size_t i = 0; i < stasis_error_count(err); i++) {
+		const char *mend = stasis_error_mend(err, i);
+
+		fputs(i ? ",\n    {\"why\": " : "\n    {\"why\": ", stdout);
+		print_json_string(stdout, stasis_error_why(err, i));
+		fputs(", \"mend\": ", stdout);
+		if (mend)
+			print_json_string(stdout, mend);
+		else
+			fputs("null", stdout);
+		fputs("}", stdout);
+	}
+	printf("%s]\n}\n", stasis_error_count(err) ? "\n  " : "");
+}
+
+static int show_process(pid_t pid, enum stasis_format format)
 {
 	stasis_error *err = NULL;
+	int r = stasis_survey(pid, &err);
 
-	if (stasis_survey(pid, &err) < 0)
+	if (format == STASIS_JSON)
+		print_obstacles(pid, err);
+	if (r < 0)
 		return report("show", err);
-	printf("process %d can be checkpointed: nothing is in the way\n", pid);
+	if (format != STASIS_JSON)
+		printf("process %d can be checkpointed: nothing is in the way\n", pid);
 	return EXIT_DONE;
 }
 
@@ -38,18 +59,18 @@ static int run(int argc, char **argv)
 	enum stasis_format format = STASIS_SUMMARY;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+:ajh", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":ajh", longs, NULL)) != -1) {
 		if (c == 'h')
 			return print_usage(&command_show);
 		if (c != 'j' && c != 'a')
-			return usage_error(&command_show, "unknown option '%s'", argv[optind - 1]);
+			return option_error(&command_show, c, argv);
 		format = c == 'j' ? STASIS_JSON : STASIS_RECORDS;
 	}
 	if (argc - optind != 1)
-		return usage_error(&command_show, "an image or a process number is needed");
+		return usage_error(&command_show, "one image or process number is needed");
 	/* A file of that name comes first; a number that is no file is a process. */
 	if (access(argv[optind], F_OK) < 0 && parse_pid(argv[optind]) > 0)
-		return show_process(parse_pid(argv[optind]));
+		return show_process(parse_pid(argv[optind]), format);
 	return show_image(argv[optind], format);
 }
 

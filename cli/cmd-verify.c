@@ -1,5 +1,4 @@
 #include <getopt.h>
-#include <stdio.h>
 
 #include "cli.h"
 
@@ -10,10 +9,10 @@ static int run(int argc, char **argv)
 	stasis_error *err = NULL;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
 		if (c == 'h')
 			return print_usage(&command_verify);
-		return usage_error(&command_verify, "unknown option '%s'", argv[optind - 1]);
+		return option_error(&command_verify, c, argv);
 	}
 	if (argc - optind != 1)
 		return usage_error(&command_verify, "one image is needed");

@@ -1,10 +1,13 @@
+/*
+ * The parent of a restored program: signals that reach us reach it, the terminal is its own
+ * while it is in the foreground, and what becomes of it becomes of us.
+ */
 #include "foreground.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,35 +18,91 @@
 static const int passed_on[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
 				SIGUSR2, SIGCONT, SIGALRM, SIGWINCH};
 
-/* A signal handler has no argument for it: whom it passes signals on to.  Set once, before the handlers. */
-static volatile pid_t program;
+/*
+ * A signal handler has no argument for them: whom it passes signals on to, the controlling terminal
+ * (-1: none, or the program has nothing to do with it), and the group that it was given to.
+ */
+static pid_t program, given_to;
+static int terminal = -1;
+
+/* The terminal goes to the program's group when it is ours to give. */
+static void give_terminal(void)
+{
+	pid_t group = getpgid(program);
+
+	if (terminal < 0 || group <= 0 || group == getpgrp() || tcgetpgrp(terminal) != getpgrp())
+		return;
+	if (tcsetpgrp(terminal, group) == 0)
+		given_to = group;
+}
 
 static void pass_on(int sig, siginfo_t *info, void *context)
 {
+	int errnum = errno;
+
 	(void)context;
+	/* fg(1): the shell has given us the terminal. */
+	if (sig == SIGCONT)
+		give_terminal();
 	/* The terminal has told its whole foreground group already, the program included. */
-	if (info->si_code == SI_KERNEL && getpgid(program) == getpgrp())
-		return;
-	kill(program, sig);
+	if (info->si_code != SI_KERNEL || getpgid(program) != getpgrp())
+		kill(program, sig);
+	errno = errnum;
 }
 
 static void take_signals(void)
 {
 	struct sigaction sa = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART};
+	sigset_t all;
 
 	sigfillset(&sa.sa_mask);
-	for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
+	sigemptyset(&all);
+	for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++) {
 		sigaction(passed_on[i], &sa, NULL);
+		sigaddset(&all, passed_on[i]);
+	}
+	/* What was blocked before us would never be passed on. */
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
 }
 
-/* The terminal goes to the program's group, and comes back. */
-static void give_terminal(pid_t group)
+/* Not from a shell that has taken it meanwhile. */
+static void take_terminal_back(void)
 {
-	void (*before)(int) = signal(SIGTTOU, SIG_IGN);
+	void (*before)(int);
 
-	if (group > 0 && tcgetpgrp(STDIN_FILENO) > 0)
-		tcsetpgrp(STDIN_FILENO, group);
+	if (!given_to || tcgetpgrp(terminal) != given_to)
+		return;
+	before = signal(SIGTTOU, SIG_IGN);
+	tcsetpgrp(terminal, getpgrp());
 	signal(SIGTTOU, before);
+}
+
+/* Job control is for programs of our session only: others would not be stopped by our terminal. */
+static void open_terminal(void)
+{
+	if (getsid(program) == getsid(0))
+		terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+}
+
+/*
+ * The program was stopped by ^Z or the like: so are we, with our whole group, that is the shell's
+ * job.  When the shell continues us, the handler of SIGCONT continues the program.
+ */
+static void stop_too(int sig)
+{
+	if (terminal < 0)
+		return;
+	take_terminal_back();
+	kill(0, sig);
+}
+
+static int wait_for_end(stasis_process *process, int *status, stasis_error **err)
+{
+	int r;
+
+	while ((r = stasis_process_wait_change(process, status, err)) == 0 && WIFSTOPPED(*status))
+		stop_too(WSTOPSIG(*status));
+	return r;
 }
 
 /* Ends as the program did: by the same signal, without a core of our own. */
@@ -61,17 +120,16 @@ static int end_like(int status)
 
 int stay_in_foreground(stasis_process *process)
 {
-	bool interactive = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
 	stasis_error *err = NULL;
 	int status = 0, r;
 
 	program = stasis_process_pid(process);
+	drop_capabilities();
+	open_terminal();
 	take_signals();
-	if (interactive && getsid(program) == getsid(0))
-		give_terminal(getpgid(program));
-	r = stasis_process_wait(process, &status, &err);
-	if (interactive)
-		give_terminal(getpgrp());
+	give_terminal();
+	r = wait_for_end(process, &status, &err);
+	take_terminal_back();
 	stasis_process_free(process);
 	return r < 0 ? report("restore", err) : end_like(status);
 }

@@ -1,7 +1,9 @@
 /* The command table. */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -21,16 +23,37 @@ static void print_help(FILE *to)
 	fprintf(to, "\nstasis COMMAND --help tells the options of a command; stasis(1) tells all.\n");
 }
 
-int main(int argc, char **argv)
+/* What is opened later must not become 0, 1 or 2 by chance, and then be written to as an output. */
+static int open_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static void prepare_signals(void)
 {
 	/* A reader that goes away is an error with a sentence, and not our end. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* Were it ignored, nobody could wait for anything. */
+	signal(SIGCHLD, SIG_DFL);
+}
+
+static int run_command(int argc, char **argv)
+{
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
 		print_help(stdout);
 		return EXIT_DONE;
 	}
@@ -43,4 +66,20 @@ int main(int argc, char **argv)
 			return commands[i]->run(argc - 1, argv + 1);
 	fprintf(stderr, "stasis: there is no command '%s'\n    stasis --help lists them\n", argv[1]);
 	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int code;
+
+	lower_capabilities();
+	if (open_standard_descriptors() < 0)
+		return EXIT_FAILED;
+	prepare_signals();
+	code = run_command(argc, argv);
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE) {
+		fprintf(stderr, "stasis: cannot write to standard output: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
+	return code;
 }
