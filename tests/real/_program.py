@@ -2,12 +2,13 @@
 A program that nobody here wrote, through a checkpoint and a restore.
 
 The real/ tests share this.  Program starts one as the user who runs the test; checkpoint()
-and restore() are the tool's; say(), wait_for() and wait() look whether it does its work.
+and restore() are the tool's; wait_for() and wait() see that it does its work.
 """
 
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -57,40 +58,56 @@ def run(*argv, **options):
 
 
 class Program:
-    """
-    argv, with its output in the file `out` (or on a terminal) and nobody else's descriptors.
-    """
+    """argv, with its output in the file `out` or, when asked to, on a terminal."""
 
-    def __init__(self, *argv, terminal=False, stdin=subprocess.DEVNULL, env=None, out="out"):
-        self.out = out
+    def __init__(self, *argv, terminal=False, env=None):
         self.terminal = -1
         self.image_count = 0
-        options = {"stdin": stdin, "env": {**os.environ, **(env or {})}}
+        env = {**os.environ, **(env or {})}
         if terminal:
-            self.process = self.on_new_terminal(argv, **options)
+            self.process = self.on_new_terminal(argv, env)
         else:
             # Not appended: the position is a part of what must survive.
-            with open(out, "wb") as file:
-                self.process = subprocess.Popen(argv, stdout=file, stderr=file, **options)
+            with open("out", "wb") as file:
+                self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=file,
+                                                stderr=file, env=env)
         self.pid = self.process.pid
 
-    def on_new_terminal(self, argv, **options):
-        """A process that leads a session of its own on a new pseudo terminal."""
+    def on_new_terminal(self, argv, env=None):
+        """A process that leads a session of its own, on a new pseudo terminal."""
         if self.terminal >= 0:
             os.close(self.terminal)
         self.terminal, other = pty.openpty()
-        os.set_blocking(self.terminal, False)
-        options.update(stdin=other, stdout=other, stderr=other)
+        self.seen = b""
         try:
-            # login_tty(3) in C; here setsid and opening it by name do the same.
-            name = os.ttyname(other)
-            return subprocess.Popen(
-                ["/usr/bin/setsid", "--ctty", *argv], **options)
+            return subprocess.Popen(["setsid", "--ctty", *argv], stdin=other, stdout=other,
+                                    stderr=other, env=env)
         finally:
             os.close(other)
 
+    def type(self, text):
+        """Types on its terminal."""
+        os.write(self.terminal, text.encode())
+
+    def screen(self):
+        """All that it wrote to this terminal until now."""
+        while select.select([self.terminal], [], [], 0)[0]:
+            try:
+                self.seen += os.read(self.terminal, 65536)
+            except OSError:  # nobody has the other side any more
+                break
+        return self.seen.decode(errors="replace")
+
+    def wait_for_screen(self, text):
+        try:
+            until(lambda: text in self.screen(), "")
+        except Trouble:
+            raise Trouble(f"not on the screen: {text!r}, but {self.screen()!r}") from None
+
     def text(self):
-        with open(self.out, errors="replace") as file:
+        if self.terminal >= 0:
+            return self.screen()
+        with open("out", errors="replace") as file:
             return file.read()
 
     def lines(self):
@@ -146,11 +163,6 @@ class Program:
         except subprocess.TimeoutExpired:
             raise Trouble(f"it does not end:\n{self.text()[-2000:]}") from None
         expect(ended == status, f"it ended with {ended}:\n{self.text()[-2000:]}{complaints()}")
-
-    def kill(self):
-        if self.is_alive():
-            self.process.kill()
-            self.process.wait()
 
 
 def stasis(*argv, status=0):
