@@ -12,8 +12,10 @@
 #include <sys/file.h>
 #include <sys/syscall.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "task/append.h"
+#include "task/path.h"
 
 extern const struct kind kind_locks;
 
@@ -161,27 +163,69 @@ static int locks_validate(const ProtobufCMessage *message, struct error **err)
 	return 0;
 }
 
-static int locks_check(const struct rebuild *r, const ProtobufCMessage *message,
-		       struct error **err)
+static struct flock lock_range(const Rec__Lock *l)
 {
-	const Rec__Locks *m = (const Rec__Locks *)message;
-	const struct rebuilt_task *t = rebuilt_task(r, m->pid);
-
-	for (size_t i = 0; t && i < m->n_locks; i++)
-		if (!rebuilt_slot(r, t, m->locks[i]->fd))
-			return fail(err, EINVAL, "a lock on descriptor %u, which is not open",
-				    m->locks[i]->fd);
-	return 0;
-}
-
-static int add_lock(const Rec__Lock *l, struct batch *b)
-{
-	struct flock range = {
+	return (struct flock){
 		.l_type = (short)l->mode,
 		.l_whence = SEEK_SET,
 		.l_start = (off_t)l->start,
 		.l_len = l->end == UINT64_MAX ? 0 : (off_t)(l->end - l->start + 1),
 	};
+}
+
+static const char *path_of(const struct rebuilt_file *f)
+{
+	const Rec__Regular *m = (const Rec__Regular *)f->message;
+
+	return f->message->descriptor == &rec__regular__descriptor && !m->deleted ? m->path : NULL;
+}
+
+/* Somebody else may hold what the program held.  Whether it is so with flock(2) only trying tells. */
+static int check_free(const Rec__Lock *l, const struct rebuilt_file *f, struct error **err)
+{
+	struct flock range = lock_range(l);
+	const char *path = path_of(f);
+	cleanup_close int fd = -1;
+
+	if (l->type != REC__LOCK__TYPE__POSIX && l->type != REC__LOCK__TYPE__OFD)
+		return 0;
+	if (!path)
+		return 0;
+	fd = path_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	/* Our own owner, hence in the way of none but others. */
+	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &range) < 0 || range.l_type == F_UNLCK)
+		return 0;
+	if (range.l_pid > 0)
+		return refuse(err, EBUSY, "end that process, or wait until it has unlocked the file",
+			      "%s is locked by process %d", path, range.l_pid);
+	return refuse(err, EBUSY, "wait until it is unlocked", "%s is locked by somebody else", path);
+}
+
+static int locks_check(const struct rebuild *r, const ProtobufCMessage *message,
+		       struct error **err)
+{
+	const Rec__Locks *m = (const Rec__Locks *)message;
+	const struct rebuilt_task *t = rebuilt_task(r, m->pid);
+	const struct rebuilt_file *told = NULL;
+	int result = 0;
+
+	for (size_t i = 0; t && i < m->n_locks; i++) {
+		const struct rebuilt_file *f = rebuilt_slot(r, t, m->locks[i]->fd);
+
+		if (!f)
+			return fail(err, EINVAL, "a lock on descriptor %u, which is not open",
+				    m->locks[i]->fd);
+		if (f == told || check_free(m->locks[i], f, err) == 0)
+			continue;
+		told = f;
+		result = -EBUSY;
+	}
+	return result;
+}
+
+static int add_lock(const Rec__Lock *l, struct batch *b)
+{
+	struct flock range = lock_range(l);
 
 	if (!batch_has_room(b, 1, sizeof range))
 		return -E2BIG;
@@ -200,15 +244,33 @@ static int add_lock(const Rec__Lock *l, struct batch *b)
 	return 0;
 }
 
+/* The description is also ours: what the task will be refused, we are, and can say it. */
+static int try_flock(const struct rebuilt_file *f, const Rec__Lock *l, struct error **err)
+{
+	const char *path = path_of(f);
+
+	if (flock(f->fd, (int)l->mode | LOCK_NB) < 0)
+		return fail(err, errno, "%s is locked by somebody else", path ? path : "a file");
+	/* The task takes it, so that it is shown as the task's. */
+	flock(f->fd, LOCK_UN);
+	return 0;
+}
+
 static int locks_rebuild(const struct rebuild *r, const struct rebuilt_thread *t,
 			 const ProtobufCMessage *message, struct batch *b, struct error **err)
 {
 	const Rec__Locks *m = (const Rec__Locks *)message;
 
-	(void)r, (void)t;
-	for (size_t i = 0; m && i < m->n_locks; i++)
-		if (add_lock(m->locks[i], b) < 0)
+	for (size_t i = 0; m && i < m->n_locks; i++) {
+		const Rec__Lock *l = m->locks[i];
+		const struct rebuilt_file *f = rebuilt_slot(r, t->task, l->fd);
+
+		if (l->type == REC__LOCK__TYPE__FLOCK && f && f->fd >= 0 &&
+		    try_flock(f, l, err) < 0)
+			return -EBUSY;
+		if (add_lock(l, b) < 0)
 			return fail(err, E2BIG, "%zu locks are too many", m->n_locks);
+	}
 	return 0;
 }
 

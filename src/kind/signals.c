@@ -103,7 +103,6 @@ static int signals_rebuild(const struct rebuild *r, const struct rebuilt_thread 
 	struct kernel_action actions[SIGNALS] = {0};
 	uint64_t at;
 
-	(void)r, (void)err;
 	for (size_t i = 0; m && i < m->n_actions; i++) {
 		const Rec__SignalAction *a = m->actions[i];
 
@@ -117,9 +116,8 @@ static int signals_rebuild(const struct rebuild *r, const struct rebuilt_thread 
 			batch_call(b, 0, SYS_rt_sigaction, sig,
 				   at + (sig - 1) * sizeof actions[0], 0, sizeof(uint64_t));
 	for (size_t i = 0; m && i < m->n_pending; i++) {
-		siginfo_t info;
+		const siginfo_t info = pending_rebuilt(r, &m->pending[i]);
 
-		memcpy(&info, m->pending[i].data, sizeof info);
 		if (!batch_has_room(b, 1, sizeof info))
 			return fail(err, E2BIG, "%zu signals wait for the process, too many",
 				    m->n_pending);

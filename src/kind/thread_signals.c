@@ -65,7 +65,6 @@ static int thread_signals_rebuild(const struct rebuild *r, const struct rebuilt_
 {
 	const Rec__ThreadSignals *m = (const Rec__ThreadSignals *)message;
 
-	(void)r;
 	if (!m)
 		return 0;
 	if (m->altstack_size) {
@@ -79,9 +78,8 @@ static int thread_signals_rebuild(const struct rebuild *r, const struct rebuilt_
 		batch_call(b, 0, SYS_sigaltstack, batch_put(b, &stack, sizeof stack), 0);
 	}
 	for (size_t i = 0; i < m->n_pending; i++) {
-		siginfo_t info;
+		const siginfo_t info = pending_rebuilt(r, &m->pending[i]);
 
-		memcpy(&info, m->pending[i].data, sizeof info);
 		if (!batch_has_room(b, 1, sizeof info))
 			return fail(err, E2BIG, "%zu signals wait for thread %u, too many",
 				    m->n_pending, m->tid);

@@ -150,3 +150,27 @@ int pending_validate(const ProtobufCBinaryData *list, size_t count, struct error
 	}
 	return 0;
 }
+
+/* si_pid is meant, and not what shares its place. */
+static bool has_sender(const siginfo_t *info)
+{
+	switch (info->si_code) {
+	case SI_USER:
+	case SI_TKILL:
+	case SI_QUEUE:
+	case SI_MESGQ:
+		return true;
+	default:
+		return info->si_signo == SIGCHLD && info->si_code > 0;
+	}
+}
+
+siginfo_t pending_rebuilt(const struct rebuild *r, const ProtobufCBinaryData *recorded)
+{
+	siginfo_t info;
+
+	memcpy(&info, recorded->data, sizeof info);
+	if (has_sender(&info) && info.si_pid > 0)
+		info.si_pid = rebuilt_number(r, info.si_pid);
+	return info;
+}

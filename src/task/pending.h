@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/vec.h"
 #include "proc/timers.h"
+#include "task/rebuild.h"
 #include "task/task.h"
 
 struct pending {
@@ -37,3 +38,6 @@ int pending_record(const struct thread *t, bool shared, ProtobufCBinaryData **li
 
 /* Each is a siginfo_t of a signal that may wait. */
 int pending_validate(const ProtobufCBinaryData *list, size_t count, struct error **err);
+
+/* What to queue in the restored program: a sender of the image by its number of now. */
+siginfo_t pending_rebuilt(const struct rebuild *r, const ProtobufCBinaryData *recorded);
