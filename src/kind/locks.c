@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -244,15 +245,41 @@ static int add_lock(const Rec__Lock *l, struct batch *b)
 	return 0;
 }
 
-/* The description is also ours: what the task will be refused, we are, and can say it. */
+/*
+ * The description is also ours: what the task will be refused, we are, and can say
+ * it.  The task then takes it itself, so that it is shown as the task's.
+ */
 static int try_flock(const struct rebuilt_file *f, const Rec__Lock *l, struct error **err)
 {
 	const char *path = path_of(f);
 
 	if (flock(f->fd, (int)l->mode | LOCK_NB) < 0)
 		return fail(err, errno, "%s is locked by somebody else", path ? path : "a file");
-	/* The task takes it, so that it is shown as the task's. */
 	flock(f->fd, LOCK_UN);
+	return 0;
+}
+
+static int try_lease(const struct rebuilt_file *f, const Rec__Lock *l, struct error **err)
+{
+	struct f_owner_ex owner = {0};
+	const char *path = path_of(f);
+	int sig = fcntl(f->fd, F_GETSIG), r;
+
+	fcntl(f->fd, F_GETOWN_EX, &owner);
+	/* Whoever looked into the file a moment ago may be about to close it. */
+	for (int tries = 0; tries < 20; tries++) {
+		r = fcntl(f->fd, F_SETLEASE, (int)l->mode);
+		if (r == 0 || errno != EAGAIN)
+			break;
+		usleep(5000);
+	}
+	if (r < 0)
+		return fail_errno(err, errno, "there can be no lease on %s, which others have open",
+				  path ? path : "a file");
+	/* With a lease goes what was said of its signals. */
+	fcntl(f->fd, F_SETLEASE, F_UNLCK);
+	fcntl(f->fd, F_SETOWN_EX, &owner);
+	fcntl(f->fd, F_SETSIG, sig);
 	return 0;
 }
 
@@ -264,10 +291,14 @@ static int locks_rebuild(const struct rebuild *r, const struct rebuilt_thread *t
 	for (size_t i = 0; m && i < m->n_locks; i++) {
 		const Rec__Lock *l = m->locks[i];
 		const struct rebuilt_file *f = rebuilt_slot(r, t->task, l->fd);
+		int res = 0;
 
-		if (l->type == REC__LOCK__TYPE__FLOCK && f && f->fd >= 0 &&
-		    try_flock(f, l, err) < 0)
-			return -EBUSY;
+		if (l->type == REC__LOCK__TYPE__FLOCK && f && f->fd >= 0)
+			res = try_flock(f, l, err);
+		else if (l->type == REC__LOCK__TYPE__LEASE && f && f->fd >= 0)
+			res = try_lease(f, l, err);
+		if (res < 0)
+			return res;
 		if (add_lock(l, b) < 0)
 			return fail(err, E2BIG, "%zu locks are too many", m->n_locks);
 	}
