@@ -120,6 +120,7 @@ static int open_standard(struct arguments *a)
 static int run(int argc, char **argv)
 {
 	struct arguments a = {.options = STASIS_RESTORE_OPTIONS_INIT};
+	struct terminal_modes modes;
 	stasis_process *process;
 	stasis_error *err = NULL;
 	int r = parse(&a, argc, argv);
@@ -130,16 +131,20 @@ static int run(int argc, char **argv)
 		r = open_standard(&a);
 	if (r > 0)
 		return r;
+	a.options.foreground = !a.detach;
+	remember_terminal(&modes);
 	r = stasis_restore(a.image, &a.options, &process, &err);
 	close_standard(&a, r < 0);
-	if (r < 0)
+	if (r < 0) {
+		mend_terminal(&modes);
 		return report("restore", err);
+	}
 	if (a.detach) {
 		printf("%d\n", stasis_process_pid(process));
 		stasis_process_free(process);
 		return EXIT_DONE;
 	}
-	return stay_in_foreground(process);
+	return stay_in_foreground(process, &modes);
 }
 
 const struct command command_restore = {

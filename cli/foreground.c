@@ -30,9 +30,11 @@ static void give_terminal(void)
 {
 	pid_t group = getpgid(program);
 
-	if (terminal < 0 || group <= 0 || group == getpgrp() || tcgetpgrp(terminal) != getpgrp())
+	if (terminal < 0 || group <= 0 || group == getpgrp())
 		return;
-	if (tcsetpgrp(terminal, group) == 0)
+	/* The restore has given it already, unless it was another's then. */
+	if (tcgetpgrp(terminal) == group ||
+	    (tcgetpgrp(terminal) == getpgrp() && tcsetpgrp(terminal, group) == 0))
 		given_to = group;
 }
 
@@ -77,6 +79,24 @@ static void take_terminal_back(void)
 	signal(SIGTTOU, before);
 }
 
+void remember_terminal(struct terminal_modes *ret)
+{
+	*ret = (struct terminal_modes){.fd = open("/dev/tty", O_RDWR | O_CLOEXEC)};
+	ret->known = ret->fd >= 0 && tcgetattr(ret->fd, &ret->modes) == 0;
+}
+
+void mend_terminal(struct terminal_modes *m)
+{
+	void (*before)(int) = signal(SIGTTOU, SIG_IGN);
+
+	/* Not from a shell that has taken it meanwhile. */
+	if (m->known && tcgetpgrp(m->fd) == getpgrp())
+		tcsetattr(m->fd, TCSADRAIN, &m->modes);
+	signal(SIGTTOU, before);
+	if (m->fd >= 0)
+		close(m->fd);
+}
+
 /* Job control is for programs of our session only: others would not be stopped by our terminal. */
 static void open_terminal(void)
 {
@@ -118,7 +138,7 @@ static int end_like(int status)
 	return 128 + WTERMSIG(status);
 }
 
-int stay_in_foreground(stasis_process *process)
+int stay_in_foreground(stasis_process *process, struct terminal_modes *modes)
 {
 	stasis_error *err = NULL;
 	int status = 0, r;
@@ -130,6 +150,7 @@ int stay_in_foreground(stasis_process *process)
 	give_terminal();
 	r = wait_for_end(process, &status, &err);
 	take_terminal_back();
+	mend_terminal(modes);
 	stasis_process_free(process);
 	return r < 0 ? report("restore", err) : end_like(status);
 }

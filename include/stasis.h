@@ -104,8 +104,11 @@ struct stasis_restore_options {
 	 * or, where that belonged to somebody else, the caller's own.  They stay the caller's. */
 	int standard[3];
 	int tcp_close;      /* not 0: established TCP connections come back closed by the peer */
+	/* Not 0: the caller stays as the parent.  A program of a terminal is then the foreground job
+	 * on the caller's, with the modes (echo, raw, ...) that it had set. */
+	int foreground;
 };
-#define STASIS_RESTORE_OPTIONS_INIT {sizeof(struct stasis_restore_options), STASIS_PID_AUTO, {-1, -1, -1}, 0}
+#define STASIS_RESTORE_OPTIONS_INIT {sizeof(struct stasis_restore_options), STASIS_PID_AUTO, {-1, -1, -1}, 0, 0}
 
 typedef struct stasis_process stasis_process;
 

@@ -229,6 +229,26 @@ static void close_files(struct rebuild *r)
 	}
 }
 
+/*
+ * Before the program runs: else the first thing that it reads from the terminal stops it (SIGTTIN).
+ * Whoever has the terminal gives it; the signal makes the program draw its screen again.
+ */
+static void give_terminal(const struct work *w, pid_t pid)
+{
+	cleanup_close int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
+	sigset_t block, old;
+
+	if (!w->rebuild.options->foreground || terminal < 0 || getsid(pid) != getsid(0) ||
+	    tcgetpgrp(terminal) != getpgrp())
+		return;
+	sigemptyset(&block);
+	sigaddset(&block, SIGTTOU);
+	pthread_sigmask(SIG_BLOCK, &block, &old);
+	tcsetpgrp(terminal, getpgid(pid));
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	kill(pid, SIGWINCH);
+}
+
 static int let_go(struct work *w, struct rebuilt_task *t, struct error **err)
 {
 	char byte = 0;
@@ -239,6 +259,7 @@ static int let_go(struct work *w, struct rebuilt_task *t, struct error **err)
 	if (w->birth.parent_socket >= 0 && write(w->birth.parent_socket, &byte, 1) != 1)
 		return fail(err, ECHILD, "the private namespace has ended");
 	w->alive = true;
+	give_terminal(w, t->pid);
 	for (size_t i = t->threads.count; i-- > 0;)
 		trace_detach(t->threads.items[i].tid, 0);
 	return 0;
