@@ -1,6 +1,7 @@
+/* EXPECT-REFUSAL: protection key */
 /*
- * Shows: protection keys: which key a mapping has, what each thread's PKRU
- * allows, and that keys in use stay in use.
+ * Shows: memory with a protection key is refused, and key, PKRU and what they
+ * forbid stay as they were.
  */
 #include "faults.h"
 #include "maps.h"
