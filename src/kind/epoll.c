@@ -140,12 +140,14 @@ static int epoll_settle(struct rebuild *r, struct rebuilt_task *t, const Protobu
 	events = batch_at(b, address);
 	for (size_t i = 0; i < m->n_items; i++) {
 		const Rec__EpollItem *item = m->items[i];
+		/* A standard descriptor may be another thing now that cannot be watched: a file. */
+		uint32_t flags = item->fd <= 2 ? BATCH_MAY_FAIL : 0;
 
 		if (!rebuilt_slot(r, t, item->fd))
 			return fail(err, EINVAL, "an epoll that watches %u, which is not open",
 				    item->fd);
 		events[i] = (struct epoll_event){.events = item->events, .data.u64 = item->data};
-		batch_call(b, 0, SYS_epoll_ctl, (uint64_t)fd, EPOLL_CTL_ADD, item->fd,
+		batch_call(b, flags, SYS_epoll_ctl, (uint64_t)fd, EPOLL_CTL_ADD, item->fd,
 			   address + i * sizeof *events);
 	}
 	return 0;

@@ -48,7 +48,9 @@ static int eventfd_validate(const ProtobufCMessage *message, struct error **err)
 	const Rec__EventFd *m = (const Rec__EventFd *)message;
 
 	/* write(2) refuses this number. */
-	return m->count == UINT64_MAX ? fail(err, EINVAL, "an eventfd with an impossible count") : 0;
+	if (m->count == UINT64_MAX)
+		return fail(err, EINVAL, "an eventfd with an impossible count");
+	return 0;
 }
 
 static int eventfd_open(struct rebuild *r, struct rebuilt_file *f, struct error **err)

@@ -125,7 +125,7 @@ static int refuse_outside(const struct file *f, const struct holder *holder, str
 	cleanup_free char *name = file_describe(f);
 
 	if (holder->pid)
-		return refuse(err, ENOTSUP, "checkpoint both processes together, or redirect it to a file",
+		return refuse(err, ENOTSUP, "close it there or here, or redirect it to a file",
 			      "%s is a pipe whose other end is held by process %d (%s)", name,
 			      holder->pid, holder->name);
 	return refuse(err, ENOTSUP, "redirect it to a file",

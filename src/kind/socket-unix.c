@@ -226,7 +226,8 @@ static int check_bound(const Rec__Socket *m, struct error **err)
 			      "another process has the socket %s", text);
 	if (whole && lstat(whole, &st) == 0 && S_ISSOCK(st.st_mode) && !m->unlinked)
 		return 0;
-	return refuse(err, EEXIST, "move it away", "%s, to which a socket was bound, is now %s", text,
+	return refuse(err, EEXIST, "move it away",
+		      "%s, to which a socket was bound, is now %s", text,
 		      m->unlinked ? "another one's" : "not a socket");
 }
 

@@ -122,7 +122,9 @@ static bool has_filter(int fd)
 {
 	socklen_t len = 0;
 
-	return getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) < 0 ? errno == EACCES : len > 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_GET_FILTER, NULL, &len) < 0)
+		return errno == EACCES;
+	return len > 0;
 }
 
 static int capture_by_family(struct capture *c, struct file *f, Rec__Socket *m, struct error **err)
@@ -244,7 +246,9 @@ static int socket_open(struct rebuild *r, struct rebuilt_file *f, struct error *
 	if (fd < 0)
 		return fd;
 	f->fd = fd;
-	return m->standard ? 0 : description_set_status(fd, m->file->flags, O_ASYNC | O_NONBLOCK, err);
+	if (m->standard)
+		return 0;
+	return description_set_status(fd, m->file->flags, O_ASYNC | O_NONBLOCK, err);
 }
 
 /* Only now: what waits in the other end went through this one. */

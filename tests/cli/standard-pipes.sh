@@ -33,3 +33,30 @@ printf 'four\n' >input
 "$STASIS" restore --stdin input --stdout third image </dev/null >nothing
 printf 'FOUR\nend\n' | cmp - third
 [ ! -s nothing ]
+
+# A program of one pipe for both comes back on two files, when these are what there is now.
+cat >both.py <<'PY'
+import os, sys, time
+with open("pid", "w") as file:
+    print(os.getpid(), file=file)
+while not os.path.exists("go"):
+    time.sleep(0.01)
+print("to output")
+print("to error", file=sys.stderr)
+PY
+rm pid
+/usr/bin/python3 both.py </dev/null 2>&1 | cat >fourth &
+for _ in $(seq 500); do
+	if [ -s pid ]; then break; fi
+	sleep 0.02
+done
+sleep 0.2
+"$STASIS" checkpoint --kill -o image "$(cat pid)"
+wait || :
+touch go
+"$STASIS" restore image >fifth 2>sixth
+grep -qx 'to output' fifth
+grep -qx 'to error' sixth
+"$STASIS" restore --stderr seventh image | cat >eighth
+grep -qx 'to error' seventh
+grep -qx 'to output' eighth
