@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -113,6 +114,11 @@ __attribute__((noreturn)) static void newborn_main(const struct newborn *n)
 	static char *const argv[] = {(char *)"stasis", NULL}, *const envp[] = {NULL};
 	char byte = 0;
 
+	/*
+	 * A tool that has gained a capability by execve(2) is not dumpable, nor are its children: we
+	 * could not be traced.  Safe: whoever traces us needs all the capabilities that we have.
+	 */
+	prctl(PR_SET_DUMPABLE, 1);
 	/* The other end is the tool's alone now: its death is EOF here. */
 	close(n->peer);
 	if (send(n->socket, &byte, 1, MSG_NOSIGNAL) != 1 || read(n->socket, &byte, 1) != 1)
