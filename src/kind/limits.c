@@ -63,7 +63,7 @@ static bool belongs_to_machine(uint32_t resource)
 	return resource == RLIMIT_NPROC || resource == RLIMIT_SIGPENDING;
 }
 
-/* a[0]: where the limits are.  From inside: prlimit(2) does not look into another user's process. */
+/* a[0]: where they are.  From inside: prlimit(2) does not look into another user's process. */
 static int limits_ask(const struct capture *c, const struct thread *t, struct batch *b,
 		      struct asked *asked)
 {

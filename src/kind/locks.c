@@ -181,7 +181,7 @@ static const char *path_of(const struct rebuilt_file *f)
 	return f->message->descriptor == &rec__regular__descriptor && !m->deleted ? m->path : NULL;
 }
 
-/* Somebody else may hold what the program held.  Whether it is so with flock(2) only trying tells. */
+/* Somebody else may hold what the program held.  With flock(2) only trying tells. */
 static int check_free(const Rec__Lock *l, const struct rebuilt_file *f, struct error **err)
 {
 	struct flock range = lock_range(l);

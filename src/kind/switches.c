@@ -1,4 +1,4 @@
-/* Switches of a whole process: those of prctl(2) that belong to its memory or its group of threads. */
+/* Switches of a whole process: those of prctl(2) that belong to its memory or to all threads. */
 #include "kind/kind.h"
 
 #include <errno.h>

@@ -132,7 +132,7 @@ static int ask_overruns(const struct thread *t, const struct posix_timers *timer
 	return 0;
 }
 
-/* a[0]: the interval timers; a[1]: what the POSIX timers have left; a[2]: the first one's two calls. */
+/* a[0]: the interval timers; a[1]: what POSIX timers have left; a[2]: the first one's two calls. */
 static int timers_ask(const struct capture *c, const struct thread *t, struct batch *b,
 		      struct asked *asked)
 {
