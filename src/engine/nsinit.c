@@ -58,11 +58,16 @@ __attribute__((noreturn)) static void nsinit_main(int socket, const pid_t *numbe
 						  void (*run)(const void *arg), const void *arg)
 {
 	struct clone_args args = {.exit_signal = SIGCHLD};
-	char byte;
+	char byte = 0;
 	pid_t pid;
 
+	/*
+	 * Of a process that is not dumpable, as a tool with a file capability, nobody may write the
+	 * maps.  Safe: over a namespace of our own user that one has all powers anyway.
+	 */
+	prctl(PR_SET_DUMPABLE, 1);
 	/* The tool writes our uid and gid maps first; its death is our end too. */
-	if (read(socket, &byte, 1) != 1)
+	if (send(socket, &byte, 1, MSG_NOSIGNAL) != 1 || read(socket, &byte, 1) != 1)
 		_exit(127);
 	/* A partly covered /proc cannot be mounted anew: then the program sees the host's. */
 	priv_mount_private_proc(NULL);
@@ -111,7 +116,9 @@ pid_t nsinit_start(const pid_t *number, void (*run)(const void *arg), const void
 		close(pair[0]);
 		return fail_errno(err, (int)-init, "cannot make a private user namespace");
 	}
-	r = priv_enter_userns_maps(init, geteuid(), getegid(), err);
+	r = read(pair[0], &byte, 1) != 1
+		    ? fail(err, ECHILD, "the private namespace has ended")
+		    : priv_enter_userns_maps(init, geteuid(), getegid(), err);
 	if (r < 0 || write(pair[0], &byte, 1) != 1) {
 		close(pair[0]);
 		kill(init, SIGKILL);

@@ -57,8 +57,11 @@ static int in_child(uint64_t flags, int (*job)(const struct ids *ids))
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = priv_clone3(&args);
-	if (pid == 0)
+	if (pid == 0) {
+		/* A tool with a file capability is not dumpable: its maps would not be its own to write. */
+		prctl(PR_SET_DUMPABLE, 1);
 		_exit(-job(&ids));
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return pid < 0 ? pid : reap(pid);
 }
