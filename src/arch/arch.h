@@ -65,8 +65,19 @@ void arch_prepare_batch(struct arch_regs *regs, uint64_t ip, uint64_t header);
 size_t arch_cell_size(void);
 size_t arch_cell_call(void);  /* offset of the system call instruction */
 size_t arch_cell_after(void); /* offset of the cure behind it */
-/* Writes a cell of arch_cell_size() bytes that cures to regs and sigmask. */
-void arch_cell_fill(unsigned char *cell, const struct arch_regs *regs, uint64_t sigmask);
+
+/* What a cell holds besides its code. */
+struct arch_cell {
+	struct arch_regs regs; /* to which it cures */
+	uint64_t sigmask;
+	uint64_t region;     /* where the batches of its checkpoint run: for who finds it */
+	uint64_t generation; /* cells are numbered in the order of their making */
+};
+
+/* Writes a cell of arch_cell_size() bytes. */
+void arch_cell_fill(unsigned char *cell, const struct arch_cell *from);
+/* Reads one; what a cell does not hold of the registers (segments) stays as it is in *ret. */
+void arch_cell_read(const unsigned char *cell, struct arch_cell *ret);
 
 /* The batch runner (inject/batch.h has its data).  After the doorbell it jumps to cure. */
 size_t arch_batch_size(void);

@@ -178,7 +178,7 @@ static int clear_leftovers(struct task *task, struct injection *in, struct error
 		int64_t done;
 		int r;
 
-		if (!inject_is_leftover(task->mem, a))
+		if (!inject_is_leftover(&task->leftovers, task->mem, a))
 			continue;
 		r = inject_call(in, SYS_munmap, (const uint64_t[6]){a->start, BATCH_REGION_SIZE},
 				&done, err);
@@ -198,8 +198,8 @@ int ask_task(struct capture *c, struct task *task, struct injection *in, Rec__Me
 	*ret_threads = threads;
 	if (!threads)
 		return fail(err, ENOMEM, "out of memory");
-	r = inject_begin(in, task->pid, task->mem, &task->areas, st->sig_ignored, st->sig_caught,
-			 st->sig_pending | st->shared_pending, err);
+	r = inject_begin(in, task->pid, task->mem, &task->areas, &task->leftovers, 0,
+			 st->sig_ignored, st->sig_caught, st->sig_pending | st->shared_pending, err);
 	for (size_t i = 0; i < task->threads.count && r == 0; i++) {
 		struct thread *t = task->threads.items[i];
 
@@ -207,7 +207,7 @@ int ask_task(struct capture *c, struct task *task, struct injection *in, Rec__Me
 		if (r == 0 && i == 0)
 			r = clear_leftovers(task, in, err);
 		if (r == 0 && i == 0)
-			r = inject_map(in, 0, err);
+			r = inject_map(in, err);
 		if (r == 0 && i == 0) {
 			see_lock_future(task, in, memory);
 			r = spill_mapped_files(c, in, err);

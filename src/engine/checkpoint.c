@@ -75,7 +75,7 @@ static void mark_leftovers(struct task *task)
 	for (size_t i = 0; i < task->areas.list.count; i++) {
 		struct vm_area *a = &task->areas.list.items[i], *next = a + 1;
 
-		if (!inject_is_leftover(task->mem, a))
+		if (!inject_is_leftover(&task->leftovers, task->mem, a))
 			continue;
 		a->gate = true;
 		if (i + 1 == task->areas.list.count || next->start != a->end)

@@ -55,22 +55,27 @@ static bool ends_with_eintr(long nr)
 	}
 }
 
-static void mend_syscall(struct thread *t)
+/*
+ * ERESTARTNOHAND is what such a call would return if it knew how: the kernel repeats it, or
+ * makes it EINTR when a handler runs first.  Done at once, so that our death
+ * does not leave the thread with an EINTR that nobody meant.
+ */
+int mend_interrupted(struct thread *t)
 {
-	long result = arch_syscall_result(&t->regs);
+	if (arch_get_regs(t->tid, &t->regs) < 0)
+		return -ESRCH;
+	if (arch_syscall_nr(&t->regs) < 0 || arch_syscall_result(&t->regs) != -EINTR ||
+	    !ends_with_eintr(arch_syscall_nr(&t->regs)))
+		return 0;
+	arch_set_syscall_result(&t->regs, -ERESTARTNOHAND);
+	return arch_set_regs(t->tid, &t->regs);
+}
 
-	if (arch_syscall_nr(&t->regs) < 0)
-		return;
-	/*
-	 * ERESTARTNOHAND is what such a call would return if it knew how: the
-	 * kernel repeats it, or makes it EINTR when a handler runs first.
-	 */
-	if (result == -EINTR && ends_with_eintr(arch_syscall_nr(&t->regs))) {
-		arch_set_syscall_result(&t->regs, -ERESTARTNOHAND);
-		arch_set_syscall_result(&t->saved, -ERESTARTNOHAND);
-	}
-	/* A new thread has no restart block: it repeats the call with its arguments. */
-	if (result == -ERESTART_RESTARTBLOCK)
+/* A new thread has no restart block: it repeats the call with its arguments. */
+static void mend_restart(struct thread *t)
+{
+	if (arch_syscall_nr(&t->regs) >= 0 &&
+	    arch_syscall_result(&t->regs) == -ERESTART_RESTARTBLOCK)
 		arch_set_syscall_result(&t->saved, -ERESTARTNOHAND);
 }
 
@@ -104,7 +109,7 @@ int mend_task(struct task *task, struct error **err)
 	vec_each(t, &task->threads) {
 		int r;
 
-		mend_syscall(*t);
+		mend_restart(*t);
 		r = mend_rseq(*t, err);
 		if (r < 0)
 			return r;

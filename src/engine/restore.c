@@ -19,6 +19,7 @@
 #include "engine/load.h"
 #include "engine/revive.h"
 #include "engine/space.h"
+#include "engine/standard.h"
 #include "image/reader.h"
 #include "inject/trace.h"
 #include "kind/kind.h"
@@ -96,7 +97,7 @@ static int check_all(struct work *w, struct error **err)
 	plan_numbers(r, &w->priv, &w->birth, &found);
 	raise_file_limit(w, &found);
 	vec_each(f, &r->files)
-		if (f->kind->file->check)
+		if (f->kind->file->check && !f->replaced)
 			f->kind->file->check(r, f->message, &found);
 	vec_each(s, &r->states)
 		if (s->kind->state->check)
@@ -109,8 +110,11 @@ static int check_all(struct work *w, struct error **err)
 static int open_files(struct rebuild *r, struct error **err)
 {
 	vec_each(f, &r->files) {
-		int res = f->kind->file->open(r, f, err);
+		int res;
 
+		if (f->replaced)
+			continue;
+		res = f->kind->file->open(r, f, err);
 		if (res < 0)
 			return error_wrap(err, res, "%s", f->kind->name);
 		if (f->fd < 0)
@@ -180,7 +184,7 @@ static void close_executable_writer(struct rebuild *r, const struct rebuilt_task
 static int fill_done(struct rebuild *r, struct error **err)
 {
 	vec_each(f, &r->files) {
-		int res = f->kind->file->fill_done ? f->kind->file->fill_done(r, f, err) : 0;
+		int res = f->kind->file->fill_done && !f->replaced ? f->kind->file->fill_done(r, f, err) : 0;
 
 		if (res < 0)
 			return error_wrap(err, res, "%s", f->kind->name);
@@ -279,6 +283,8 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 
 	if (res == 0)
 		res = load_image(reader, &w.rebuild, &fill.frame, &fill.more, err);
+	if (res == 0)
+		res = replace_standard(&w.rebuild, err);
 	if (res == 0)
 		res = check_all(&w, err);
 	if (res < 0) {

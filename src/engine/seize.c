@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kcmp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -90,11 +91,9 @@ static int wait_until_stopped(struct thread *t)
 
 		if (r < 0 || stop.kind == STOP_GONE)
 			return -ESRCH;
-		if (stop.kind == STOP_INTERRUPT)
-			return 0;
-		if (stop.kind == STOP_GROUP) {
-			t->group_stop = stop.signal;
-			return 0;
+		if (stop.kind == STOP_INTERRUPT || stop.kind == STOP_GROUP) {
+			t->group_stop = stop.kind == STOP_GROUP ? stop.signal : 0;
+			return mend_interrupted(t);
 		}
 		r = trace_continue(t->tid, stop.kind == STOP_SIGNAL ? stop.signal : 0);
 		if (r < 0)
@@ -134,12 +133,15 @@ int seize_task(struct task *task, struct error **err)
 
 void release_task(struct task *task, int signal)
 {
-	/* Backwards: the main thread last, so that a deferred SIGSTOP finds all running. */
+	/* PTRACE_DETACH hands a signal over only at a stop for a signal; this is none. */
+	if (signal)
+		kill(task->pid, signal);
+	/* Backwards: the main thread last. */
 	for (size_t i = task->threads.count; i-- > 0;) {
 		struct thread *t = task->threads.items[i];
 
 		if (t->attached)
-			trace_detach(t->tid, i == 0 ? signal : 0);
+			trace_detach(t->tid, 0);
 		t->attached = false;
 	}
 }
@@ -188,6 +190,22 @@ static pid_t last_of(const proc_pids *numbers, pid_t otherwise)
 	return numbers->count ? numbers->items[numbers->count - 1] : otherwise;
 }
 
+/* A thread that has not yet found its way back from a killed checkpoint is put where it was. */
+static void recover_threads(struct task *task)
+{
+	inject_look(task->mem, &task->areas, &task->leftovers);
+	vec_each(it, &task->threads) {
+		struct thread *t = *it;
+
+		if (!inject_recover(&task->leftovers, &t->regs, &t->sigmask))
+			continue;
+		/* First the mask: killed in between, its old cure sets it again. */
+		trace_set_sigmask(t->tid, t->sigmask);
+		arch_set_regs(t->tid, &t->regs);
+		t->saved = t->regs;
+	}
+}
+
 int read_task(struct task *task, struct error **err)
 {
 	cleanup_free char *stat = NULL, *smaps = NULL;
@@ -227,5 +245,6 @@ int read_task(struct task *task, struct error **err)
 	task->mem = openat(task->proc, "mem", O_RDWR | O_CLOEXEC);
 	if (task->mem < 0)
 		return fail_errno(err, errno, "cannot open the memory of process %d", task->pid);
+	recover_threads(task);
 	return 0;
 }

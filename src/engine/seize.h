@@ -23,8 +23,11 @@ int read_task(struct task *task, struct error **err);
 /* Lets all threads go on (a group-stop stays one). */
 void release_task(struct task *task, int signal);
 
+/* Right after the stop: reads the registers, and mends what our stopping did to a system call. */
+int mend_interrupted(struct thread *t);
+
 /*
- * Mends the registers of all threads: regs, with which the target goes on, for what our
- * stopping did (EINTR); saved, for a new thread that has no kernel state of a system call.
+ * Mends the registers of all threads: regs, with which the target goes on, where it was in a
+ * restartable sequence; saved, for a new thread that has no kernel state of a system call.
  */
 int mend_task(struct task *task, struct error **err);

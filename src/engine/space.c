@@ -12,10 +12,9 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/mappings.h"
+#include "inject/place.h"
 #include "priv/calls.h"
 
-#define BOOT_LOWEST 0x100000000ull
-#define BOOT_MARGIN (4ull << 20) /* stacks may grow into what is next to them */
 #define VDSO_ROOM (64u * 1024u)
 
 int run_batch(struct injection *in, struct batch *b, const char *doing, struct error **err)
@@ -39,26 +38,40 @@ int make_room(struct injection *in, struct batch *b, uint32_t entries, const cha
 	return batch_has_room(b, entries, 4096) ? 0 : run_batch(in, b, doing, err);
 }
 
-/* Where neither the executed file has anything mapped nor the image. */
-static uint64_t find_boot_place(const struct vm_areas *now, const Rec__Memory *m)
+static int by_start(const void *a, const void *b)
 {
-	uint64_t size = BATCH_REGION_SIZE + VDSO_ROOM + 2 * BOOT_MARGIN, at = BOOT_LOWEST;
-	bool moved = true;
+	const struct vm_area *x = a, *y = b;
 
-	while (moved && at + size < ARCH_USER_END) {
-		moved = false;
-		vec_each(a, &now->list)
-			if (!a->gate && a->start < at + size && at < a->end) {
-				at = a->end;
-				moved = true;
-			}
-		for (size_t i = 0; i < m->n_areas; i++)
-			if (m->areas[i]->start < at + size && at < m->areas[i]->end) {
-				at = m->areas[i]->end;
-				moved = true;
-			}
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Where neither the executed file has anything mapped nor the image: both lists as one. */
+static int find_boot_place(const struct vm_areas *now, const Rec__Memory *m, uint64_t *ret,
+			   struct error **err)
+{
+	struct vm_areas all = {0};
+
+	for (size_t i = 0; i < m->n_areas; i++) {
+		struct vm_area *a = vec_push(&all.list);
+
+		if (a)
+			*a = (struct vm_area){.start = m->areas[i]->start, .end = m->areas[i]->end};
 	}
-	return moved ? 0 : at + BOOT_MARGIN;
+	for (size_t i = 0; i < now->list.count; i++) {
+		struct vm_area *a = vec_push(&all.list);
+
+		if (a)
+			*a = (struct vm_area){.start = now->list.items[i].start,
+					      .end = now->list.items[i].end};
+	}
+	if (all.list.count < m->n_areas + now->list.count) {
+		vec_free(&all.list);
+		return fail(err, ENOMEM, "out of memory");
+	}
+	qsort(all.list.items, all.list.count, sizeof *all.list.items, by_start);
+	*ret = inject_find_gap(&all, BATCH_REGION_SIZE + VDSO_ROOM);
+	vec_free(&all.list);
+	return *ret ? 0 : fail(err, ENOMEM, "there is no room in the address space to work in");
 }
 
 static const Rec__Area *wanted_special(const Rec__Memory *m, enum area_special special)
@@ -166,23 +179,25 @@ int build_space(const struct rebuild *r, struct rebuilt_task *t, struct injectio
 {
 	struct vm_areas now cleanup_maps = {0};
 	struct batch b cleanup_batch = {0};
+	struct leftovers none;
 	struct arch_regs regs;
 	uint64_t boot;
 	int res = read_areas(t, &now, err);
 
 	if (res < 0)
 		return res;
-	boot = find_boot_place(&now, t->memory);
-	if (!boot)
-		return fail(err, ENOMEM, "there is no room in the address space to work in");
-	res = inject_begin(in, t->pid, t->mem, &now, 0, 0, 0, err);
+	res = find_boot_place(&now, t->memory, &boot, err);
+	if (res < 0)
+		return res;
+	inject_look(t->mem, &now, &none);
+	res = inject_begin(in, t->pid, t->mem, &now, &none, boot, 0, 0, 0, err);
 	if (res == 0 && arch_get_regs(t->pid, &regs) < 0)
 		res = fail(err, ESRCH, "the new process has ended");
 	/* What it cures to does not matter: should we die, it dies (PTRACE_O_EXITKILL). */
 	if (res == 0)
 		res = inject_enter(in, t->pid, &regs, 0, err);
 	if (res == 0)
-		res = inject_map(in, boot, err);
+		res = inject_map(in, err);
 	if (res == 0 && batch_init(&b, in->region) < 0)
 		res = fail(err, ENOMEM, "out of memory");
 	if (res == 0)

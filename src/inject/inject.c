@@ -9,50 +9,15 @@
 #include <sys/syscall.h>
 
 #include "base/fd.h"
+#include "inject/place.h"
 #include "inject/trace.h"
 
-#define CELL_MAX 512u
 #define SIGNAL_BIT(sig) (UINT64_C(1) << ((sig)-1))
 #define ALL_BLOCKED (~UINT64_C(0))
 
 static int lost(struct injection *in, struct error **err)
 {
 	return fail(err, ESRCH, "process %d ended in the middle of it", in->pid);
-}
-
-/* The cell always stands at the very end of a page, so that a left-over one is found again. */
-static uint64_t cell_place(const struct vm_area *area)
-{
-	return area->end - ((arch_cell_size() + 15) & ~(size_t)15);
-}
-
-static bool cell_fits(int mem, const struct vm_area *area)
-{
-	unsigned char bytes[CELL_MAX];
-	uint64_t at = cell_place(area);
-	size_t size = area->end - at;
-
-	if (fd_pread(mem, bytes, size, at) != (ssize_t)size)
-		return false;
-	if (memcmp(bytes, arch_code_magic(), ARCH_CODE_MAGIC) == 0)
-		return true;
-	/* No instruction is made of zeros only, and constants at the very end are not either. */
-	for (size_t i = 0; i < size; i++)
-		if (bytes[i])
-			return false;
-	return true;
-}
-
-static uint64_t find_cell(int mem, const struct vm_areas *areas)
-{
-	vec_each(a, &areas->list)
-		if (a->path && strcmp(a->path, "[vdso]") == 0 && cell_fits(mem, a))
-			return cell_place(a);
-	vec_each(a, &areas->list)
-		if (!a->gate && a->path && a->path[0] == '/' && !a->shared &&
-		    (a->prot & PROT_EXEC) && (a->prot & PROT_READ) && cell_fits(mem, a))
-			return cell_place(a);
-	return 0;
 }
 
 /*
@@ -74,19 +39,34 @@ static int find_doorbell(uint64_t ignored, uint64_t caught, uint64_t pending)
 }
 
 int inject_begin(struct injection *in, pid_t pid, int mem, const struct vm_areas *areas,
-		 uint64_t ignored, uint64_t caught, uint64_t pending, struct error **err)
+		 const struct leftovers *l, uint64_t hint, uint64_t ignored, uint64_t caught,
+		 uint64_t pending, struct error **err)
 {
-	uint64_t cell = find_cell(mem, areas);
+	size_t slot = 0;
+	uint64_t newest = 0;
 
-	if (!cell || arch_cell_size() > CELL_MAX)
+	if (!l->base)
 		return refuse(err, ENOSPC, NULL,
 			      "process %d has no page of code with %zu unused bytes at its end, in "
 			      "which the way back could be kept safe",
 			      pid, arch_cell_size());
+	for (size_t i = 0; i < l->room; i++)
+		if (l->slots[i].used && l->slots[i].cell.generation > newest)
+			newest = l->slots[i].cell.generation;
+	/* A free slot, or the one that was left longest ago. */
+	for (size_t i = 1; i < l->room && l->slots[slot].used; i++)
+		if (!l->slots[i].used ||
+		    l->slots[i].cell.generation < l->slots[slot].cell.generation)
+			slot = i;
 	*in = (struct injection){.pid = pid,
 				 .mem = mem,
-				 .cell = cell,
+				 .cell = l->base - slot * inject_cell_stride(),
+				 .generation = newest + 1,
+				 .place = hint ? hint : inject_find_gap(areas, BATCH_REGION_SIZE),
 				 .doorbell = find_doorbell(ignored, caught, pending)};
+	if (!in->place)
+		return refuse(err, ENOMEM, NULL, "process %d has no %u KiB of address space free", pid,
+			      BATCH_REGION_SIZE / 1024);
 	return 0;
 }
 
@@ -94,14 +74,18 @@ int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, 
 		 struct error **err)
 {
 	unsigned char cell[CELL_MAX];
-	struct arch_regs cure = *regs, at_cure = *regs;
+	struct arch_cell cure = {.regs = *regs,
+				 .sigmask = sigmask,
+				 .region = in->place,
+				 .generation = in->generation};
+	struct arch_regs at_cure = *regs;
 	int r;
 
 	/* A thread that cures itself has no kernel to restart its system call: it repeats it. */
 	if (arch_syscall_nr(regs) >= 0 && arch_syscall_result(regs) <= -512 &&
 	    arch_syscall_result(regs) >= -516)
-		arch_repeat_syscall(&cure);
-	arch_cell_fill(cell, &cure, sigmask);
+		arch_repeat_syscall(&cure.regs);
+	arch_cell_fill(cell, &cure);
 	r = trace_poke(tid, in->mem, in->cell, cell, arch_cell_size());
 	if (r < 0)
 		return fail_errno(err, -r, "cannot write into process %d", in->pid);
@@ -168,13 +152,13 @@ int inject_call(struct injection *in, long nr, const uint64_t args[6], int64_t *
 	return 0;
 }
 
-int inject_map(struct injection *in, uint64_t hint, struct error **err)
+int inject_map(struct injection *in, struct error **err)
 {
 	unsigned char code[BATCH_CODE_SIZE] = {0};
-	const uint64_t map[6] = {hint,
+	const uint64_t map[6] = {in->place,
 				 BATCH_REGION_SIZE,
 				 PROT_READ | PROT_EXEC,
-				 MAP_PRIVATE | MAP_ANONYMOUS | (hint ? MAP_FIXED_NOREPLACE : 0),
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
 				 (uint64_t)-1,
 				 0};
 	int64_t at, done;
@@ -189,6 +173,11 @@ int inject_map(struct injection *in, uint64_t hint, struct error **err)
 		return fail_errno(err, (int)-at, "process %d cannot map %u KiB of memory", in->pid,
 				  BATCH_REGION_SIZE / 1024);
 	in->region = (uint64_t)at;
+	/* The code at once: by it a left-over region is known. */
+	arch_batch_copy(code, in->cell + arch_cell_after());
+	r = trace_poke(in->tid, in->mem, in->region, code, sizeof code);
+	if (r < 0)
+		return fail_errno(err, -r, "cannot write into process %d", in->pid);
 	/*
 	 * Code is never writable and data never executable: a mapping that loses
 	 * PROT_EXEC is fine with PR_SET_MDWE, one that gains it is not.
@@ -199,11 +188,8 @@ int inject_map(struct injection *in, uint64_t hint, struct error **err)
 			&done, err);
 	if (r < 0)
 		return r;
-	if (done < 0)
-		return fail_errno(err, (int)-done, "process %d cannot protect memory", in->pid);
-	arch_batch_copy(code, in->cell + arch_cell_after());
-	r = trace_poke(in->tid, in->mem, in->region, code, sizeof code);
-	return r < 0 ? fail_errno(err, -r, "cannot write into process %d", in->pid) : 0;
+	return done < 0 ? fail_errno(err, (int)-done, "process %d cannot protect memory", in->pid)
+			: 0;
 }
 
 /* No doorbell signal: PTRACE_SYSCALL stops at each call, and at the doorbell's we hold it. */
@@ -335,14 +321,4 @@ void inject_end(struct injection *in)
 	if (in->cell)
 		fd_pwrite(in->mem, zeros, arch_cell_size(), in->cell);
 	in->cell = 0;
-}
-
-bool inject_is_leftover(int mem, const struct vm_area *area)
-{
-	unsigned char magic[ARCH_CODE_MAGIC];
-
-	return !area->path && !area->shared && area->prot == (PROT_READ | PROT_EXEC) &&
-	       area->end - area->start == BATCH_CODE_SIZE &&
-	       fd_pread(mem, magic, sizeof magic, area->start) == (ssize_t)sizeof magic &&
-	       memcmp(magic, arch_code_magic(), sizeof magic) == 0;
 }

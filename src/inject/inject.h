@@ -20,10 +20,15 @@
 #include "inject/batch.h"
 #include "proc/maps.h"
 
+#define CELL_SLOTS 4
+#define CELL_MAX 512u /* room for any architecture's cell */
+
 struct injection {
 	pid_t pid;         /* as the tool sees it: for the sentences */
 	int mem;           /* /proc/PID/mem, for writing; not owned */
 	uint64_t cell;     /* address of the cell, 0: none yet */
+	uint64_t generation;
+	uint64_t place;    /* where the region will stand: told in the cell before it does */
 	uint64_t region;   /* address of the region, 0: none yet */
 	int doorbell;      /* a signal that the program ignores; 0: there is none, stop at each call */
 
@@ -35,19 +40,46 @@ struct injection {
 };
 
 /*
- * Finds a place for the cell.  areas are those of the target; ignored is the set of signals that
- * it ignores (SigIgn), caught those it handles (SigCgt), pending those that wait.
- * A left-over of a killed checkpoint is used again.
+ * What killed checkpoints left in a target, read when its threads are stopped.  A cell that was
+ * left is never overwritten while another slot is free: a signal handler may
+ * have interrupted its cure, and will return to it.
+ */
+struct leftovers {
+	uint64_t base; /* slots go down from here; 0: the target has no place for a cell */
+	struct {
+		bool used;
+		struct arch_cell cell;
+		unsigned char bytes[CELL_MAX];
+	} slots[CELL_SLOTS];
+	size_t room; /* how many slots there are */
+};
+
+void inject_look(int mem, const struct vm_areas *areas, struct leftovers *ret);
+
+/*
+ * A thread that was stopped within a left-over cell or region is given its own registers and
+ * mask again: true when it was.
+ */
+bool inject_recover(const struct leftovers *l, struct arch_regs *regs, uint64_t *sigmask);
+
+/* The area at this address is the region of a left-over cell: never the program's. */
+bool inject_is_leftover(const struct leftovers *l, int mem, const struct vm_area *area);
+
+/*
+ * Chooses the places of the cell and of the region.  areas are those of the target; ignored is
+ * the set of signals that it ignores (SigIgn), caught those it handles (SigCgt), pending
+ * those that wait.  hint: where the region shall stand, 0: where there is room.
  */
 int inject_begin(struct injection *in, pid_t pid, int mem, const struct vm_areas *areas,
-		 uint64_t ignored, uint64_t caught, uint64_t pending, struct error **err);
+		 const struct leftovers *l, uint64_t hint, uint64_t ignored, uint64_t caught,
+		 uint64_t pending, struct error **err);
 
 /* The stopped thread is made ready: registers and mask are ours from here on. */
 int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, uint64_t sigmask,
 		 struct error **err);
 
-/* Makes the region at hint (exactly there; 0: anywhere).  Some thread must be in. */
-int inject_map(struct injection *in, uint64_t hint, struct error **err);
+/* Makes the region.  Some thread must be in. */
+int inject_map(struct injection *in, struct error **err);
 
 /* One system call by the cell.  Two stops; for what cannot be done from the region. */
 int inject_call(struct injection *in, long nr, const uint64_t args[6], int64_t *ret,
@@ -68,9 +100,3 @@ int inject_leave(struct injection *in, struct error **err);
 
 /* The cell's bytes are zero again.  Nobody is in. */
 void inject_end(struct injection *in);
-
-/*
- * The region that a killed checkpoint left in these areas: true, and where.
- * (It begins with the magic of the runner.)
- */
-bool inject_is_leftover(int mem, const struct vm_area *area);

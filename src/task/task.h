@@ -11,6 +11,7 @@
 #include "arch/arch.h"
 #include "base/error.h"
 #include "base/vec.h"
+#include "inject/inject.h"
 #include "proc/maps.h"
 #include "proc/stat.h"
 #include "proc/status.h"
@@ -47,6 +48,7 @@ struct task {
 	struct vm_areas areas;
 	VEC(struct thread *) threads; /* the main one first; owned */
 	VEC(struct slot) slots;       /* by number */
+	struct leftovers leftovers;   /* of killed checkpoints */
 };
 
 struct tree {

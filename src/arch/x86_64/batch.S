@@ -75,6 +75,8 @@ arch_cell_direction_at:
 	.globl	arch_cell_constants_at
 	.hidden	arch_cell_constants_at
 arch_cell_constants_at:
+cell_region:	.quad	0
+cell_generation: .quad	0
 cell_mask:	.quad	0
 cell_flags:	.byte	0
 cell_overflow:	.byte	0

@@ -15,6 +15,8 @@ extern const unsigned char arch_batch_begin[], arch_batch_cure_at[], arch_batch_
 #define OPCODE_CLD 0xfc
 
 struct cell_constants {
+	uint64_t region;
+	uint64_t generation;
 	uint64_t mask;
 	uint8_t flags;
 	uint8_t overflow;
@@ -37,11 +39,13 @@ size_t arch_cell_after(void)
 	return (size_t)(arch_cell_after_at - arch_cell_begin);
 }
 
-void arch_cell_fill(unsigned char *cell, const struct arch_regs *regs, uint64_t sigmask)
+void arch_cell_fill(unsigned char *cell, const struct arch_cell *from)
 {
-	const struct user_regs_struct *r = &regs->gp;
+	const struct user_regs_struct *r = &from->regs.gp;
 	const struct cell_constants c = {
-		.mask = sigmask,
+		.region = from->region,
+		.generation = from->generation,
+		.mask = from->sigmask,
 		.flags = (uint8_t)(r->eflags & FLAG_CF_TO_SF),
 		.overflow = (r->eflags & FLAG_OF) != 0,
 		.regs = {r->r15, r->r14, r->r13, r->r12, r->rbp, r->rbx, r->r11, r->r10, r->r9,
@@ -51,6 +55,39 @@ void arch_cell_fill(unsigned char *cell, const struct arch_regs *regs, uint64_t 
 	memcpy(cell, arch_cell_begin, arch_cell_size());
 	cell[arch_cell_direction_at - arch_cell_begin] = r->eflags & FLAG_DF ? OPCODE_STD : OPCODE_CLD;
 	memcpy(cell + (arch_cell_constants_at - arch_cell_begin), &c, sizeof c);
+}
+
+void arch_cell_read(const unsigned char *cell, struct arch_cell *ret)
+{
+	struct user_regs_struct *r = &ret->regs.gp;
+	struct cell_constants c;
+
+	memcpy(&c, cell + (arch_cell_constants_at - arch_cell_begin), sizeof c);
+	ret->region = c.region;
+	ret->generation = c.generation;
+	ret->sigmask = c.mask;
+	r->r15 = c.regs[0];
+	r->r14 = c.regs[1];
+	r->r13 = c.regs[2];
+	r->r12 = c.regs[3];
+	r->rbp = c.regs[4];
+	r->rbx = c.regs[5];
+	r->r11 = c.regs[6];
+	r->r10 = c.regs[7];
+	r->r9 = c.regs[8];
+	r->r8 = c.regs[9];
+	r->rax = c.regs[10];
+	r->rcx = c.regs[11];
+	r->rdx = c.regs[12];
+	r->rsi = c.regs[13];
+	r->rdi = c.regs[14];
+	r->rsp = c.regs[15];
+	r->rip = c.regs[16];
+	r->orig_rax = (unsigned long)-1;
+	r->eflags &= ~(unsigned long)(FLAG_CF_TO_SF | FLAG_OF | FLAG_DF);
+	r->eflags |= c.flags;
+	r->eflags |= c.overflow ? FLAG_OF : 0;
+	r->eflags |= cell[arch_cell_direction_at - arch_cell_begin] == OPCODE_STD ? FLAG_DF : 0;
 }
 
 size_t arch_batch_size(void)
