@@ -27,6 +27,7 @@ struct rebuilt_file {
 	bool in_slot; /* some descriptor of some task shows it */
 	bool mapped;  /* some mapping shows it, or it is an executable */
 	bool map_write; /* ... shared and writable */
+	bool replaced; /* another one was given for it: it is not opened */
 };
 
 struct rebuilt_thread {
