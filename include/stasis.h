@@ -9,8 +9,9 @@
  * A call must not be made by two threads for the same process at the same time.  Tracing belongs
  * to a thread: each call does all of its work in the calling thread.
  *
- * No function needs a capability.  CAP_CHECKPOINT_RESTORE in the permitted
- * set is raised where it helps: for exact process numbers (capabilities(7)).
+ * No function needs a capability.  CAP_CHECKPOINT_RESTORE in the permitted set is raised where it
+ * helps: for exact process numbers (capabilities(7)).  What is effective when a function is called is
+ * lowered until it returns.
  */
 #ifndef STASIS_H
 #define STASIS_H
