@@ -16,16 +16,14 @@ struct move {
 };
 
 /*
- * Moves happen in an order in which no source is overwritten before its last use.  What is left then are
- * cycles; each is opened by a copy of one source at a free number.
+ * Moves happen in an order in which no source is overwritten before its last use.  What is left
+ * then are cycles (-ELOOP); each is opened by a copy of one source at a free number.
  */
 static int order_moves(struct move *moves, size_t count, struct injection *in, struct batch *b,
 		       struct error **err)
 {
-	size_t left = count;
-
-	while (left > 0) {
-		bool progress = false;
+	for (;;) {
+		bool progress = false, stuck = false;
 
 		for (size_t i = 0; i < count; i++) {
 			bool needed = false;
@@ -35,8 +33,10 @@ static int order_moves(struct move *moves, size_t count, struct injection *in, s
 				continue;
 			for (size_t k = 0; k < count && !needed; k++)
 				needed = k != i && !moves[k].done && moves[k].from == moves[i].to;
-			if (needed)
+			if (needed) {
+				stuck = true;
 				continue;
+			}
 			res = make_room(in, b, 2, doing, err);
 			if (res < 0)
 				return res;
@@ -49,12 +49,12 @@ static int order_moves(struct move *moves, size_t count, struct injection *in, s
 					   moves[i].cloexec ? O_CLOEXEC : 0);
 			moves[i].done = true;
 			progress = true;
-			left--;
 		}
+		if (!stuck)
+			return 0;
 		if (!progress)
 			return -ELOOP;
 	}
-	return 0;
 }
 
 /* Opens one cycle: the number of its first member becomes free by way of spare. */
