@@ -96,6 +96,8 @@ static Rec__Thread *thread_record(const struct thread *t, struct error **err)
 static int capture_states(struct capture *c, const struct thread *t, const struct batch *b,
 			  const struct asked *asked, struct error **err)
 {
+	int first = 0;
+
 	for (size_t i = 0; i < kinds_count; i++) {
 		ProtobufCMessage *m = NULL;
 		int r;
@@ -105,10 +107,11 @@ static int capture_states(struct capture *c, const struct thread *t, const struc
 		r = kinds[i]->state->capture(c, t, b, &asked[i], &m, err);
 		if (r == 0 && m)
 			r = capture_record(c, kinds[i], m);
-		if (r < 0)
-			return r;
+		/* An obstacle does not keep the others from being heard of. */
+		if (r < 0 && first == 0)
+			first = r;
 	}
-	return 0;
+	return first;
 }
 
 /* The thread is in. */

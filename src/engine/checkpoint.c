@@ -78,12 +78,8 @@ static void mark_leftovers(struct task *task)
 		if (!inject_is_leftover(&task->leftovers, task->mem, a))
 			continue;
 		a->gate = true;
-		if (i + 1 == task->areas.list.count || next->start != a->end)
-			continue;
-		/* The kernel may have merged the data with the mapping above it. */
-		if (next->end - next->start > BATCH_DATA_SIZE)
-			next->start += BATCH_DATA_SIZE;
-		else
+		if (i + 1 < task->areas.list.count && next->start == a->end &&
+		    next->end - next->start == BATCH_DATA_SIZE)
 			next->gate = true;
 	}
 }
@@ -106,6 +102,7 @@ static int look(struct session *s, struct error **err)
 	if (r < 0)
 		return r;
 	/* From here on obstacles are collected: the user shall hear of all of them. */
+	survey_stopped(task, &found);
 	r = capture_mappings(&s->capture, task, &s->memory, &found);
 	if (r == 0)
 		r = capture_page_kinds(task, s->memory, &found);
@@ -143,8 +140,7 @@ static int begin(struct session *s, pid_t pid, struct error **err)
 		return r;
 	}
 	s->stopped = true;
-	/* It may have changed between the first look and the stop. */
-	return survey_stopped(s->task, err);
+	return 0;
 }
 
 static int write_records(struct session *s, struct image_writer *w, struct error **err)

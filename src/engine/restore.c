@@ -70,8 +70,8 @@ static int raise_file_limit(struct work *w, struct error **err)
 	vec_each(t, &w->rebuild.tasks) {
 		const Rec__Task *m = (*t)->record;
 
-		if (m->n_slots && m->slots[m->n_slots - 1]->fd + 2u > need)
-			need = m->slots[m->n_slots - 1]->fd + 2u;
+		if (m->n_slots && m->slots[m->n_slots - 1]->fd + 1u > need)
+			need = m->slots[m->n_slots - 1]->fd + 1u;
 	}
 	if (need <= w->files.rlim_cur)
 		return 0;
@@ -171,14 +171,16 @@ static int settle_files(struct rebuild *r, struct rebuilt_task *t, struct inject
 	return 0;
 }
 
-/* A file that is open for writing cannot be executed (ETXTBSY). */
-static void close_executable_writer(struct rebuild *r, const struct rebuilt_task *t)
+/*
+ * What contents were written through is not needed any more; and a file that is
+ * open for writing cannot be executed (ETXTBSY).
+ */
+static void close_shared(struct rebuild *r)
 {
-	const struct rebuilt_file *f = rebuilt_file(r, t->record->executable);
-
-	vec_each(s, &r->shared)
-		if (s->space == f->kind->tag && s->key == f->id)
-			close_fdp(&s->fds[0]);
+	vec_each(s, &r->shared) {
+		close_fdp(&s->fds[0]);
+		close_fdp(&s->fds[1]);
+	}
 }
 
 static int fill_done(struct rebuild *r, struct error **err)
@@ -296,14 +298,14 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 	res = open_files(&w.rebuild, err);
 	if (res == 0)
 		res = fill_contents(&w.rebuild, &fill, err);
+	if (res == 0)
+		res = fill_done(&w.rebuild, err);
 	if (res == 0) {
-		close_executable_writer(&w.rebuild, t);
+		close_shared(&w.rebuild);
 		res = build_task(&w, t, err);
 	}
 	if (res == 0)
 		res = fill_memory(&w.rebuild, &fill, err);
-	if (res == 0)
-		res = fill_done(&w.rebuild, err);
 	if (res == 0)
 		res = finish_space(&w.rebuild, t, &w.injection, err);
 	if (res == 0)

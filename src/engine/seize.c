@@ -146,6 +146,30 @@ void release_task(struct task *task, int signal)
 	}
 }
 
+struct dispatch_config {
+	uint64_t mode, selector, offset, len;
+};
+#define GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211 /* Linux 6.4 */
+
+/* A thread in which a system call of ours could be answered by a signal, or by the end of it all. */
+static int check_injectable(const struct thread *t, struct error **err)
+{
+	struct dispatch_config c = {0};
+
+	if (t->status.seccomp)
+		return refuse(err, EPERM, "run it without the filter",
+			      "thread %d of process %d runs under a seccomp %s, which could kill it for "
+			      "what a checkpoint asks of it",
+			      t->tid, t->task->pid,
+			      t->status.seccomp == 1 ? "strict mode" : "filter");
+	if (ptrace(GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, (void *)sizeof c, &c) == 0 && c.mode)
+		return refuse(err, ENOTSUP, NULL,
+			      "thread %d of process %d has its system calls dispatched to itself "
+			      "(PR_SET_SYSCALL_USER_DISPATCH), which is not supported",
+			      t->tid, t->task->pid);
+	return 0;
+}
+
 static int read_thread(struct thread *t, struct error **err)
 {
 	cleanup_free char *name = str_format("task/%d/status", t->tid);
@@ -162,7 +186,7 @@ static int read_thread(struct thread *t, struct error **err)
 		return refuse(err, ENOTSUP, NULL,
 			      "thread %d runs 32-bit code, which is not supported", t->tid);
 	t->saved = t->regs;
-	return 0;
+	return check_injectable(t, err);
 }
 
 /* unshare(2) can take a thread out of what the image knows once for the whole process. */

@@ -11,8 +11,8 @@
  */
 int survey_task(const struct task *task, struct error **err);
 
-/* What a running target may have done since: children.  The task is stopped. */
-int survey_stopped(const struct task *task, struct error **err);
+/* What a running target may change until it is stopped: children, namespaces.  Adds obstacles. */
+void survey_stopped(const struct task *task, struct error **err);
 
 /* Stops all threads of the task.  On failure all go on. */
 int seize_task(struct task *task, struct error **err);

@@ -91,28 +91,33 @@ static int copy_clean_pages(const struct task *task, const struct vm_area *a, in
 static int copy_by_window(const struct task *task, const struct vm_area *a, int fd,
 			  struct injection *in, uint64_t *ret_size, struct error **err)
 {
-	uint64_t offset = 0;
+	uint64_t offset = 0, size = WINDOW;
 	int64_t window, r;
 	int64_t got = 0;
 
-	for (;; offset += WINDOW) {
-		int res = inject_call(in, SYS_mremap,
-				      (const uint64_t[6]){a->start, 0, WINDOW, MREMAP_MAYMOVE},
-				      &window, err);
+	for (;; offset += size) {
+		int res;
 
+		/* Limits on address space and locked memory count the window too. */
+		do {
+			res = inject_call(in, SYS_mremap,
+					  (const uint64_t[6]){a->start, 0, size, MREMAP_MAYMOVE},
+					  &window, err);
+		} while (res == 0 && (window == -EAGAIN || window == -ENOMEM) &&
+			 (size /= 2) >= ARCH_PAGE_SIZE);
 		if (res < 0)
 			return res;
 		if (window < 0 && window >= -4095)
 			return fail_errno(err, (int)-window, "cannot see all of %s", a->path);
 		res = inject_call(in, SYS_remap_file_pages,
-				  (const uint64_t[6]){(uint64_t)window, WINDOW, 0,
+				  (const uint64_t[6]){(uint64_t)window, size, 0,
 						      offset / ARCH_PAGE_SIZE, 0},
 				  &r, err);
 		if (res == 0 && r == 0)
-			got = copy_out(task, (uint64_t)window, WINDOW, fd, offset);
+			got = copy_out(task, (uint64_t)window, size, fd, offset);
 		if (res == 0)
 			res = inject_call(in, SYS_munmap,
-					  (const uint64_t[6]){(uint64_t)window, WINDOW},
+					  (const uint64_t[6]){(uint64_t)window, size},
 					  &(int64_t){0}, err);
 		if (res < 0)
 			return res;
@@ -120,7 +125,7 @@ static int copy_by_window(const struct task *task, const struct vm_area *a, int 
 			return fail_errno(err, (int)-r, "cannot see all of %s", a->path);
 		if (got < 0)
 			return fail_errno(err, (int)-got, "cannot copy %s", a->path);
-		if ((uint64_t)got < WINDOW) {
+		if ((uint64_t)got < size) {
 			*ret_size = offset + (uint64_t)got;
 			return 0;
 		}
@@ -157,7 +162,9 @@ static int spill_file(struct file *f, struct injection *in, struct error **err)
 	if (fd < 0)
 		return fail_errno(err, errno, "cannot make room for %s", f->link);
 	vec_each(a, &f->task->areas.list)
-		if (shows(a, f) && a->shared && (a->prot & PROT_READ))
+		/* A duplicate of huge pages cannot grow (mremap(2): EINVAL). */
+		if (shows(a, f) && a->shared && (a->prot & PROT_READ) &&
+		    !(a->flags & VM_FLAG(HUGETLB)))
 			shared = a;
 	r = shared ? copy_by_window(f->task, shared, fd, in, &size, err)
 		   : copy_mapped(f, fd, &size, err);

@@ -59,16 +59,31 @@ static void refuse_children(const struct task *task, struct error **err)
 	closedir(dir);
 }
 
-int survey_stopped(const struct task *task, struct error **err)
+/*
+ * The tool's own private namespaces may be told from others' by nothing; a program in one is in a pid namespace
+ * whose first process is a copy of the tool.  Everything but user, pid and mount must be ours.
+ */
+static void refuse_namespaces(const struct task *task, struct error **err)
 {
-	struct error *found = NULL;
-	int r;
+	static const char *const names[] = {"uts", "ipc", "net", "cgroup", "time"};
 
-	refuse_children(task, &found);
-	r = found ? -error_errno(found) : 0;
-	error_wrap(&found, 0, "process %d", task->pid);
-	error_merge(err, &found);
-	return r;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		cleanup_free char *name = str_format("ns/%s", names[i]);
+		cleanup_free char *own = str_format("/proc/self/ns/%s", names[i]);
+		struct stat theirs, ours;
+
+		if (name && own && fstatat(task->proc, name, &theirs, 0) == 0 &&
+		    stat(own, &ours) == 0 && theirs.st_ino != ours.st_ino)
+			refuse(err, ENOTSUP, "run the tool in that namespace",
+			       "it lives in another %s namespace, which is not supported yet",
+			       names[i]);
+	}
+}
+
+void survey_stopped(const struct task *task, struct error **err)
+{
+	refuse_children(task, err);
+	refuse_namespaces(task, err);
 }
 
 static void refuse_owner(const struct task *task, const struct proc_status *st, struct error **err)
@@ -127,7 +142,6 @@ int survey_task(const struct task *task, struct error **err)
 		       "of it",
 		       st.seccomp == 1 ? "strict mode" : "filter");
 	refuse_owner(task, &st, &found);
-	refuse_children(task, &found);
 	r = found ? -error_errno(found) : 0;
 	error_wrap(&found, 0, "process %d (%s)", task->pid, st.name);
 	error_merge(err, &found);

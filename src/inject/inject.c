@@ -170,8 +170,9 @@ int inject_map(struct injection *in, struct error **err)
 	if (r < 0)
 		return r;
 	if (at < 0 && at >= -4095)
-		return fail_errno(err, (int)-at, "process %d cannot map %u KiB of memory", in->pid,
-				  BATCH_REGION_SIZE / 1024);
+		return refuse(err, (int)-at, "raise its RLIMIT_AS: prlimit(1)",
+			      "process %d cannot map %u KiB of memory: %s", in->pid,
+			      BATCH_REGION_SIZE / 1024, strerror((int)-at));
 	in->region = (uint64_t)at;
 	/* The code at once: by it a left-over region is known. */
 	arch_batch_copy(code, in->cell + arch_cell_after());
@@ -179,17 +180,20 @@ int inject_map(struct injection *in, struct error **err)
 	if (r < 0)
 		return fail_errno(err, -r, "cannot write into process %d", in->pid);
 	/*
-	 * Code is never writable and data never executable: a mapping that loses
-	 * PROT_EXEC is fine with PR_SET_MDWE, one that gains it is not.
+	 * Code is never writable and data never executable (PR_SET_MDWE).  Shared, so
+	 * that it is nothing to RLIMIT_DATA, which a program may have used up.
 	 */
-	r = inject_call(in, SYS_mprotect,
+	r = inject_call(in, SYS_mmap,
 			(const uint64_t[6]){in->region + BATCH_CODE_SIZE, BATCH_DATA_SIZE,
-					    PROT_READ | PROT_WRITE},
+					    PROT_READ | PROT_WRITE,
+					    MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, (uint64_t)-1, 0},
 			&done, err);
 	if (r < 0)
 		return r;
-	return done < 0 ? fail_errno(err, (int)-done, "process %d cannot protect memory", in->pid)
-			: 0;
+	if (done < 0 && done >= -4095)
+		return refuse(err, (int)-done, NULL, "process %d cannot map memory for data: %s",
+			      in->pid, strerror((int)-done));
+	return 0;
 }
 
 /* No doorbell signal: PTRACE_SYSCALL stops at each call, and at the doorbell's we hold it. */

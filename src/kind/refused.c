@@ -47,6 +47,7 @@ static const struct name by_link[] = {
 	{"anon_inode:[vfio", "a device handed to user space (VFIO)", NULL},
 	{"/dmabuf:", "a buffer of a graphics driver (dma-buf)", NULL},
 	{"/secretmem", "secret memory (memfd_secret), which may not be read", NULL},
+	{"/[aio]", "the ring of asynchronous I/O (io_setup)", NULL},
 	{"/dev/kvm", "the virtualization device KVM", NULL},
 	{"/dev/fuse", "the server side of a FUSE file system", NULL},
 	{"/dev/nvidia", "a graphics device", NULL},

@@ -37,10 +37,20 @@ struct file *file_by_fd(const struct file_table *t, const struct task *task, int
 	return NULL;
 }
 
+/* Names of mapped kernel objects that are no memory of files: their kinds refuse them by these. */
+static bool is_other_object(const char *name)
+{
+	static const char *const names[] = {"/SYSV", "/[aio]", "/secretmem", "anon_inode:"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (str_starts(name, names[i]))
+			return true;
+	return false;
+}
+
 bool file_needs_spilling(const struct file *f)
 {
-	/* System V segments have an id of their own, and are refused by it. */
-	return f->own < 0 && f->area && !(f->link && str_starts(f->link, "/SYSV"));
+	return f->own < 0 && f->area && !(f->link && is_other_object(f->link));
 }
 
 char *file_describe(const struct file *f)
