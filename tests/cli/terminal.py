@@ -1,109 +1,177 @@
 #!/usr/bin/python3
-# LEVELS: none cap root
+# LEVELS: none cap
 """
-A program of a terminal comes back on the user's new one: with its modes, the new window's
-size (which it is told), as the foreground job, and with /dev/tty.  The terminal gets its
-own modes again when the program has ended, and the exit status is the program's.
+A restored program on a terminal, under a shell with job control: it reads from the terminal, ^Z
+stops the job, fg continues it, ^C ends it; and without a terminal the restore says what it needs.
 """
-import fcntl
+
 import os
 import pty
+import re
 import select
-import struct
+import signal
 import subprocess
 import sys
-import termios
 import time
 
-PROGRAM = r"""
-import fcntl, os, signal, struct, sys, termios, tty
-
-def say(text):
-    os.write(1, text.encode() + b"\r\n")
-
-signal.signal(signal.SIGWINCH, lambda *_: say("resized"))
-tty.setraw(0)
-say("ready")
-while True:
-    key = os.read(0, 1)
-    if key == b"q":
-        break
-    if key != b"s":
-        say("key %d" % key[0])
-        continue
-    rows, columns = struct.unpack("HHHH", fcntl.ioctl(0, termios.TIOCGWINSZ, bytes(8)))[:2]
-    raw = not termios.tcgetattr(0)[3] & (termios.ICANON | termios.ECHO)
-    job = os.tcgetpgrp(0) == os.getpgrp()
-    os.close(os.open("/dev/tty", os.O_RDWR))
-    say("size %dx%d raw %d foreground %d" % (rows, columns, raw, job))
-say("bye")
-sys.exit(7)
+STASIS = os.environ["STASIS"]
+PROGRAM = """
+import os, sys
+print("pid", os.getpid(), flush=True)
+n = 0
+for line in sys.stdin:
+    n += 1
+    print("line", n, line.strip().upper(), flush=True)
+print("end of input")
 """
 
 
-def start(argv, rows, columns):
-    """A process that leads a session on a terminal of its own."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.closerange(3, 1024)
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        os.execvp(argv[0], argv)
-    return pid, terminal
+class Terminal:
+    """bash on a terminal of its own."""
 
+    def __init__(self):
+        self.said = ""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ["PS1"] = "> "
+            os.environ["TERM"] = "dumb"
+            os.execv("/bin/bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"])
 
-class Screen:
-    def __init__(self, terminal):
-        self.terminal, self.text = terminal, b""
+    def type(self, text):
+        os.write(self.fd, text.encode())
 
-    def expect(self, wanted):
-        end = time.monotonic() + 20
-        while wanted not in self.text:
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self.terminal], [], [], left)[0]:
-                sys.exit(f"no {wanted!r} on the terminal: {self.text!r}")
+    def expect(self, pattern, seconds=20):
+        """Waits until it says the pattern, and forgets what was said up to its end."""
+        deadline = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.said)):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+                sys.exit(f"it does not say {pattern!r}, but {self.said!r}")
             try:
-                self.text += os.read(self.terminal, 4096)
+                self.said += os.read(self.fd, 4096).decode(errors="replace").replace("\r", "")
             except OSError:
-                sys.exit(f"no {wanted!r} on the terminal, which has ended: {self.text!r}")
+                sys.exit(f"the terminal was closed before {pattern!r}: {self.said!r}")
+        self.said = self.said[found.end():]
+        return found
 
-    def type(self, key):
-        self.text = b""
-        os.write(self.terminal, key)
+    def command(self, text, pattern):
+        self.type(text + "\n")
+        return self.expect(pattern)
+
+    def close(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.fd)
+        os.waitpid(self.pid, 0)
 
 
-def wait(pid):
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def state_of(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
+
+
+def wait_for_state(pid, wanted):
+    deadline = time.monotonic() + 10
+    while state_of(pid) not in wanted:
+        if time.monotonic() > deadline:
+            sys.exit(f"process {pid} is {state_of(pid)}, not {wanted}")
+        time.sleep(0.02)
+
+
+def stasis(*arguments, **options):
+    return subprocess.run([STASIS, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=False, **options)
+
+
+def job_of(terminal):
+    """The number of the stopped or running stasis, that is the shell's only job."""
+    return int(terminal.command("echo job=$(jobs -p)=", r"job=(\d+)=").group(1))
+
+
+def check_running(terminal):
+    """Saved while it waits for a line; brought back, it reads on, stops, goes on and is ended."""
+    pid = int(terminal.command("python3 program.py", r"pid (\d+)").group(1))
+    terminal.command("first", r"line 1 FIRST\n")
+    done = stasis("checkpoint", "--kill", "-o", "running", str(pid))
+    if done.returncode != 0:
+        sys.exit(f"checkpoint: {done.stderr}")
+    terminal.expect("Killed")
+
+    terminal.type(f"{STASIS} restore running; echo status=$?=\n")
+    time.sleep(0.5)
+    terminal.command("second", r"line 2 SECOND\n")
+    terminal.type("\x1a")  # ^Z
+    terminal.expect(r"Stopped.*\n")
+    tool = job_of(terminal)
+    wait_for_state(tool, "T")
+    # The shell has the terminal: what is typed is its own.
+    terminal.command("echo shell=$((40 + 2))=", r"shell=42=")
+    terminal.command("fg", r"restore running.*\n")
+    terminal.command("third", r"line 3 THIRD\n")
+    terminal.type("\x1a")
+    terminal.expect(r"Stopped.*\n")
+    terminal.command("bg", r"\n")
+    # In the background it may not read: it stops again, and so does the job.
+    time.sleep(1)
+    wait_for_state(tool, "T")
+    terminal.command("fg", r"restore running.*\n")
+    terminal.command("fourth", r"line \d FOURTH\n")
+    terminal.type("\x03")  # ^C
+    terminal.expect(r"KeyboardInterrupt\n\s*> ")
+    terminal.command("echo after=$?=", r"after=130=")
+
+
+def check_stopped(terminal):
+    """Saved while it is stopped by ^Z, it comes back stopped, as a job of the shell."""
+    pid = int(terminal.command("python3 program.py", r"pid (\d+)").group(1))
+    terminal.command("first", r"line 1 FIRST\n")
+    terminal.type("\x1a")
+    terminal.expect(r"Stopped.*\n")
+    terminal.command(f"{STASIS} checkpoint --kill -o stopped {pid}; echo status=$?=", r"status=0=")
+    wait_until_gone(pid)
+    terminal.command("true", r"\n")
+    terminal.type(f"{STASIS} restore stopped\n")
+    terminal.expect(r"Stopped.*restore stopped")
+    terminal.command("fg", r"restore stopped.*\n")
+    terminal.command("second", r"line 2 SECOND\n")
+    terminal.type("\x04")  # ^D
+    terminal.expect("end of input")
+    terminal.command("echo after=$?=", r"after=0=")
+
+
+def wait_until_gone(pid):
+    for _ in range(500):
+        if not os.path.exists(f"/proc/{pid}") or state_of(pid) == "Z":
+            return
+        time.sleep(0.02)
+    sys.exit(f"{pid} is still there")
+
+
+def check_without_terminal():
+    """From a place without a terminal its three descriptors are those of the restore."""
+    with open("typed", "w") as file:
+        file.write("from a file\n")
+    done = stasis("restore", "--stdin", "typed", "--stdout", "printed", "running",
+                  start_new_session=True)
+    if done.returncode != 0:
+        sys.exit(f"restore without a terminal: {done.returncode}: {done.stderr}")
+    with open("printed") as file:
+        printed = file.read()
+    if printed != "line 2 FROM A FILE\nend of input\n":
+        sys.exit(f"without a terminal: {printed!r}")
 
 
 def main():
-    tool = os.environ["STASIS"]
-    with open("program.py", "w", encoding="ascii") as file:
+    with open("program.py", "w") as file:
         file.write(PROGRAM)
-    pid, terminal = start(["/usr/bin/python3", "program.py"], 24, 80)
-    screen = Screen(terminal)
-    screen.expect(b"ready")
-    screen.type(b"s")
-    screen.expect(b"size 24x80 raw 1 foreground 1")
-    subprocess.run([tool, "checkpoint", "--kill", "-o", "image", str(pid)], check=True)
-    if wait(pid) != -9:
-        sys.exit("the program was not ended by --kill")
-    os.close(terminal)
-
-    # A shell between the two, as a user has it: its terminal must be usable afterwards.
-    restore = f"{tool} restore image; echo status $?; stty -a"
-    pid, terminal = start(["/bin/bash", "-c", restore], 40, 132)
-    screen = Screen(terminal)
-    screen.expect(b"resized")
-    screen.type(b"s")
-    screen.expect(b"size 40x132 raw 1 foreground 1")
-    screen.type(b"\x03")
-    screen.expect(b"key 3")
-    screen.type(b"q")
-    screen.expect(b"bye")
-    screen.expect(b"status 7")
-    screen.expect(b" icanon")
-    if wait(pid) != 0:
-        sys.exit("the shell did not end well")
+    for check in (check_running, check_stopped):
+        terminal = Terminal()
+        terminal.expect("> ")
+        try:
+            check(terminal)
+        finally:
+            terminal.close()
+    check_without_terminal()
 
 
-main()
+if __name__ == "__main__":
+    main()
