@@ -41,6 +41,10 @@ bool arch_is_native(const struct arch_regs *regs);
 
 /* The number of the system call in which the thread stands, -1: none. */
 long arch_syscall_nr(const struct arch_regs *regs);
+void arch_set_syscall_nr(struct arch_regs *regs, long nr);
+/* The number that these bytes, which end where the thread stands, load and call; -1: not seen. */
+#define ARCH_SYSCALL_CODE 7
+long arch_syscall_nr_in_code(const unsigned char code[ARCH_SYSCALL_CODE]);
 long arch_syscall_result(const struct arch_regs *regs);
 void arch_set_syscall_result(struct arch_regs *regs, long result);
 uint64_t arch_syscall_arg(const struct arch_regs *regs, unsigned int n);

@@ -71,12 +71,48 @@ int mend_interrupted(struct thread *t)
 	return arch_set_regs(t->tid, &t->regs);
 }
 
+/*
+ * A call that was interrupted before, by an earlier checkpoint or by SIGSTOP, goes on as
+ * restart_syscall(2), and only the kernel knows which it was.  The C library's code tells: it loads
+ * the number right before the call.  Where it does not we do not guess: with -1 the
+ * call ends with EINTR.
+ */
+static long nr_of_restarted(const struct thread *t)
+{
+	unsigned char code[ARCH_SYSCALL_CODE];
+
+	if (task_read_memory(t->task, arch_ip(&t->regs) - sizeof code, code, sizeof code) < 0)
+		return -1;
+	switch (arch_syscall_nr_in_code(code)) {
+	case SYS_poll:
+		return SYS_poll;
+	case SYS_nanosleep:
+		return SYS_nanosleep;
+	case SYS_clock_nanosleep:
+		return SYS_clock_nanosleep;
+	case SYS_futex:
+		return SYS_futex;
+	default:
+		return -1;
+	}
+}
+
 /* A new thread has no restart block: it repeats the call with its arguments. */
 static void mend_restart(struct thread *t)
 {
-	if (arch_syscall_nr(&t->regs) >= 0 &&
-	    arch_syscall_result(&t->regs) == -ERESTART_RESTARTBLOCK)
-		arch_set_syscall_result(&t->saved, -ERESTARTNOHAND);
+	long nr = arch_syscall_nr(&t->regs);
+
+	if (nr < 0 || arch_syscall_result(&t->regs) != -ERESTART_RESTARTBLOCK)
+		return;
+	if (nr == SYS_restart_syscall)
+		nr = nr_of_restarted(t);
+	if (nr < 0) {
+		arch_set_syscall_nr(&t->saved, -1);
+		arch_set_syscall_result(&t->saved, -EINTR);
+		return;
+	}
+	arch_set_syscall_nr(&t->saved, nr);
+	arch_set_syscall_result(&t->saved, -ERESTARTNOHAND);
 }
 
 /*

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
@@ -35,6 +36,22 @@ bool arch_is_native(const struct arch_regs *regs)
 long arch_syscall_nr(const struct arch_regs *regs)
 {
 	return (int)regs->gp.orig_rax;
+}
+
+void arch_set_syscall_nr(struct arch_regs *regs, long nr)
+{
+	regs->gp.orig_rax = (unsigned long)nr;
+}
+
+long arch_syscall_nr_in_code(const unsigned char code[ARCH_SYSCALL_CODE])
+{
+	int nr;
+
+	/* mov $nr, %eax; syscall */
+	if (code[0] != 0xb8 || code[5] != 0x0f || code[6] != 0x05)
+		return -1;
+	memcpy(&nr, code + 1, sizeof nr);
+	return nr;
 }
 
 long arch_syscall_result(const struct arch_regs *regs)
