@@ -22,8 +22,8 @@ import glob
 import os
 import re
 
-from .machine import (LEVELS, Failure, Skip, end, explain, mode_of, status_words, tail,
-                      wait_until)
+from .machine import (LEVELS, Failure, Skip, end, explain, mode_of, process_state,
+                      status_words, tail, wait_until)
 
 MODES = ("stay", "move")
 SKIP_STATUS = 77
@@ -189,7 +189,9 @@ class Run:
         try:
             return self.machine.wait(process, self.program.timeout, what)
         except Failure as failure:
-            raise Failure(self.story(str(failure)))
+            others = [process_state(pid) for pid in self.machine.processes_under(self.top)
+                      if pid != process.pid]
+            raise Failure(self.story("; ".join([str(failure), *others])))
 
     def expect_image(self):
         path = os.path.join(self.image, "image")
@@ -215,10 +217,9 @@ class Run:
 
     def expect_nothing_left(self):
         if not wait_until(lambda: not self.machine.processes_under(self.top), 2):
-            names = [f"{pid} ({command_of(pid)})"
-                     for pid in self.machine.processes_under(self.top)]
-            if names:
-                raise Failure(self.story("left behind: " + ", ".join(names)))
+            left = [process_state(pid) for pid in self.machine.processes_under(self.top)]
+            if left:
+                raise Failure(self.story("left behind: " + "; ".join(left)))
 
     def clean_up(self):
         for child in self.children:
@@ -242,14 +243,6 @@ class Run:
         return explain(words, program=tail(self.out),
                        checkpoint=tail(os.path.join(image, "checkpoint.err")),
                        restore=tail(os.path.join(image, "restore.err")))
-
-
-def command_of(pid):
-    try:
-        with open(f"/proc/{pid}/comm") as file:
-            return file.read().strip()
-    except OSError:
-        return "gone"
 
 
 def discover(folder, tool, levels, modes):

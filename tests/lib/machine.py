@@ -98,8 +98,8 @@ class Machine:
         """The exit status (negative: the signal), or Failure when it takes too long."""
         status = wait_exit(process, timeout * self.time_scale)
         if status is None:
-            raise Failure(f"{what} did not end within {timeout * self.time_scale:g} s "
-                          f"(state {process_state(process.pid)})")
+            raise Failure(f"{what} did not end within {timeout * self.time_scale:g} s: "
+                          + process_state(process.pid))
         return status
 
     def processes_under(self, path):
@@ -175,12 +175,18 @@ def end(pid):
 
 
 def process_state(pid):
+    """What a process is doing, for the message about one that hangs."""
     try:
         with open(f"/proc/{pid}/status") as status:
             fields = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
-        return f"{fields['State']}, TracerPid {fields['TracerPid']}"
+        words = (f"{pid} ({fields['Name']}) is in state {fields['State']}, "
+                 f"traced by {fields['TracerPid']}")
+        for name in ("wchan", "syscall"):
+            with open(f"/proc/{pid}/{name}") as file:
+                words += f", {name} {file.read().strip()}"
+        return words
     except (OSError, KeyError):
-        return "gone"
+        return f"{pid} is gone"
 
 
 def tail(path, limit=4000):
