@@ -83,6 +83,9 @@ struct stasis_checkpoint_result {
  * -ENOSPC and others of open(2), write(2), fsync(2): the image could not be written
  * In every case of failure the program goes on as before.
  *
+ * A child of the caller may be saved like any other process; the end of one that is saved with
+ * STASIS_KILL is waited for as usual.
+ *
  * options and result may be NULL.
  */
 STASIS_PUBLIC int stasis_checkpoint(pid_t pid, const char *image,

@@ -198,20 +198,28 @@ static int write_image(struct session *s, const struct checkpoint_options *o,
 	return r;
 }
 
+static void wait_for_end(const struct thread *t)
+{
+	bool ours = t == task_leader(t->task) && t->status.ppid == getpid();
+	siginfo_t info;
+
+	/* The end of a child of the caller is the caller's to wait for. */
+	while (waitid(P_PID, (id_t)t->tid, &info, WEXITED | __WALL | (ours ? WNOWAIT : 0)) < 0 &&
+	       errno == EINTR)
+		;
+}
+
 /* The target is gone before we say so: who waits for us may start it again at once. */
 static int kill_target(struct session *s, struct error **err)
 {
 	struct task *task = s->task;
-	int status;
 
 	if (syscall(SYS_pidfd_send_signal, task->pidfd, SIGKILL, NULL, 0) < 0)
 		return fail_errno(err, errno, "the image is complete, but process %d cannot be ended",
 				  task->pid);
 	/* Threads first: the main one is reported last, once all others are gone. */
 	for (size_t i = task->threads.count; i-- > 0;) {
-		while (waitpid(task->threads.items[i]->tid, &status, __WALL) > 0 &&
-		       WIFSTOPPED(status))
-			;
+		wait_for_end(task->threads.items[i]);
 		task->threads.items[i]->attached = false;
 	}
 	s->stopped = false;
