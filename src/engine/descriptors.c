@@ -47,54 +47,96 @@ static int read_fdinfo(const struct task *task, int fd, struct fdinfo *ret)
 	return n < 0 ? (int)n : fdinfo_parse(text, (size_t)n, ret);
 }
 
-/* The description that is already known and that fd shows too; kcmp(2) decides. */
-static struct file *known_description(const struct capture *c, const struct task *task, int fd,
-				      const struct file *new)
+/* kcmp(2) orders descriptions: less than 0, 0 or more than 0, as it is told of a and (task, fd). */
+static int compare_description(const struct file *a, const struct task *task, int fd)
 {
-	vec_each(it, &c->files.files) {
-		struct file *f = *it;
-
-		if (f == new || f->fd < 0 || f->st.st_ino != new->st.st_ino ||
-		    f->st.st_dev != new->st.st_dev || f->flags != new->flags)
-			continue;
-		if (syscall(SYS_kcmp, f->task->pid, task->pid, KCMP_FILE, f->fd, fd) == 0)
-			return f;
+	switch (syscall(SYS_kcmp, a->task->pid, task->pid, KCMP_FILE, a->fd, fd)) {
+	case 0:
+		return 0;
+	case 1:
+		return -1;
+	default:
+		return 1;
 	}
-	return NULL;
 }
 
-static int read_descriptor(struct capture *c, struct task *task, int fd, struct error **err)
+/* Where (task, fd) stands, or would stand, among the descriptions in their order. */
+static size_t find_description(const struct capture *c, const struct task *task, int fd,
+			       struct file **ret_known)
+{
+	size_t lo = 0, hi = c->by_description.count;
+
+	*ret_known = NULL;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int order = compare_description(c->by_description.items[mid], task, fd);
+
+		if (order == 0)
+			*ret_known = c->by_description.items[mid];
+		if (order == 0)
+			return mid;
+		if (order < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static int insert_description(struct capture *c, size_t at, struct file *f)
+{
+	if (!vec_push(&c->by_description))
+		return -ENOMEM;
+	memmove(&c->by_description.items[at + 1], &c->by_description.items[at],
+		(c->by_description.count - 1 - at) * sizeof(struct file *));
+	c->by_description.items[at] = f;
+	return 0;
+}
+
+/* A description that was not met before: what can be seen of it. */
+static int look_at(struct file *f, struct task *task, int fd, struct fdinfo *info,
+		   struct error **err)
 {
 	cleanup_free char *name = str_format("fd/%d", fd);
-	struct slot *slot = vec_push(&task->slots);
-	struct file *f = add_file(c, task), *known;
-	int r;
 
-	if (!name || !slot || !f)
-		return fail(err, ENOMEM, "out of memory");
 	f->fd = fd;
+	f->flags = (int)(info->flags & ~(unsigned int)O_CLOEXEC);
+	f->info = *info;
+	*info = (struct fdinfo){0};
 	f->own = (int)syscall(SYS_pidfd_getfd, task->pidfd, fd, 0);
 	if (f->own < 0)
 		return fail_errno(err, errno, "cannot duplicate descriptor %d of process %d", fd,
 				  task->pid);
-	f->link = read_link(task, name, &f->deleted);
+	f->link = name ? read_link(task, name, &f->deleted) : NULL;
 	if (!f->link || fstat(f->own, &f->st) < 0)
 		return fail_errno(err, errno, "cannot look at descriptor %d of process %d", fd,
 				  task->pid);
-	r = read_fdinfo(task, fd, &f->info);
+	return 0;
+}
+
+static int read_descriptor(struct capture *c, struct task *task, int fd, struct error **err)
+{
+	struct fdinfo info cleanup_fdinfo = {0};
+	struct slot *slot = vec_push(&task->slots);
+	struct file *f;
+	size_t at;
+	int r = read_fdinfo(task, fd, &info);
+
+	if (!slot)
+		return fail(err, ENOMEM, "out of memory");
 	if (r < 0)
 		return fail_errno(err, -r, "cannot read fdinfo of descriptor %d of process %d", fd,
 				  task->pid);
-	f->flags = (int)(f->info.flags & ~(unsigned int)O_CLOEXEC);
-	*slot = (struct slot){fd, (f->info.flags & O_CLOEXEC) != 0, f->id};
-	known = known_description(c, task, fd, f);
-	if (known) {
-		slot->file = known->id;
-		c->files.files.count--;
-		c->files.last_id--;
-		file_free(f);
+	*slot = (struct slot){.fd = fd, .cloexec = (info.flags & O_CLOEXEC) != 0};
+	at = find_description(c, task, fd, &f);
+	if (!f) {
+		f = add_file(c, task);
+		if (!f || insert_description(c, at, f) < 0)
+			return fail(err, ENOMEM, "out of memory");
+		r = look_at(f, task, fd, &info, err);
 	}
-	return 0;
+	slot->file = f->id;
+	return r;
 }
 
 static int compare_ints(const void *a, const void *b)
@@ -122,6 +164,11 @@ int read_descriptors(struct capture *c, struct task *task, struct error **err)
 	closedir(dir);
 	if (numbers.count)
 		qsort(numbers.items, numbers.count, sizeof(int), compare_ints);
+	/* Without kcmp(2) shared descriptions would be taken for different ones. */
+	if (numbers.count && syscall(SYS_kcmp, task->pid, task->pid, KCMP_FILE, numbers.items[0],
+				     numbers.items[0]) != 0)
+		r = refuse(err, ENOSYS, "use a kernel with CONFIG_KCMP, and no filter that forbids it",
+			   "descriptors cannot be compared here: kcmp(2): %s", strerror(errno));
 	for (size_t i = 0; i < numbers.count && r == 0; i++)
 		r = read_descriptor(c, task, numbers.items[i], err);
 	vec_free(&numbers);

@@ -41,6 +41,7 @@ void capture_free(struct capture *c)
 		close_fdp(&it->fd);
 	vec_free(&c->contents);
 	vec_free(&c->shared);
+	vec_free(&c->by_description);
 	file_table_free(&c->files);
 	tree_free(&c->tree);
 }

@@ -37,6 +37,7 @@ struct shared {
 struct capture {
 	struct tree tree;
 	struct file_table files;
+	VEC(struct file *) by_description; /* those with a descriptor, in the order of kcmp(2) */
 	VEC(struct record) records;
 	VEC(struct content) contents;
 	VEC(struct shared) shared;
