@@ -78,7 +78,8 @@ struct stasis_checkpoint_result {
  *
  * -ESRCH  there is no such process, or it ended meanwhile
  * -EPERM  another user's process, or one that is not dumpable
- * -EBUSY  it is being traced
+ * -EBUSY  it is being traced; or a thread of it waits in the kernel where nothing wakes it (that one is let
+ *         go only when the calling thread ends)
  * -ENOTSUP  it uses something that cannot be saved (each reason names it)
  * -ENOSPC and others of open(2), write(2), fsync(2): the image could not be written
  * In every case of failure the program goes on as before.

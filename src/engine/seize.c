@@ -81,14 +81,19 @@ static int seize_new_threads(struct task *task, struct error **err)
 	return found;
 }
 
+/* Milliseconds.  A thread within vfork(2) or a lost network file system may not stop for ages. */
+#define STOP_PATIENCE 5000
+
 /* A signal that was just being delivered is delivered; the interrupt comes right after. */
 static int wait_until_stopped(struct thread *t)
 {
 	struct stop stop;
 
 	for (;;) {
-		int r = trace_wait(t->tid, &stop);
+		int r = trace_wait_for(t->tid, STOP_PATIENCE, &stop);
 
+		if (r == -ETIMEDOUT)
+			return r;
 		if (r < 0 || stop.kind == STOP_GONE)
 			return -ESRCH;
 		if (stop.kind == STOP_INTERRUPT || stop.kind == STOP_GROUP) {
@@ -111,9 +116,17 @@ int seize_task(struct task *task, struct error **err)
 		while (stopped < task->threads.count) {
 			struct thread *t = task->threads.items[stopped];
 
-			if (wait_until_stopped(t) == 0) {
+			r = wait_until_stopped(t);
+			if (r == 0) {
 				stopped++;
 				continue;
+			}
+			if (r == -ETIMEDOUT) {
+				release_task(task, 0);
+				return refuse(err, EBUSY, "try again once that has ended",
+					      "thread %d of process %d does not stop: it waits in the "
+					      "kernel where nothing wakes it (vfork(2), a dead disk)",
+					      t->tid, task->pid);
 			}
 			if (t->tid == task->pid) {
 				t->attached = false;

@@ -1,9 +1,11 @@
 #include "inject/trace.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/fd.h"
 
@@ -46,6 +48,31 @@ int trace_wait(pid_t tid, struct stop *ret)
 			return -errno;
 	*ret = stop_of(status);
 	return 0;
+}
+
+int trace_wait_for(pid_t tid, unsigned int milliseconds, struct stop *ret)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+	unsigned int naps = 0;
+	int status;
+
+	for (;;) {
+		pid_t pid = waitpid(tid, &status, __WALL | WNOHANG);
+
+		if (pid < 0 && errno != EINTR)
+			return -errno;
+		if (pid > 0) {
+			*ret = stop_of(status);
+			return 0;
+		}
+		/* Nearly all stop within microseconds: the first rounds only give way. */
+		if (naps >= 200 + milliseconds)
+			return -ETIMEDOUT;
+		if (naps++ < 200)
+			sched_yield();
+		else
+			nanosleep(&nap, NULL);
+	}
 }
 
 int trace_continue(pid_t tid, int signal)

@@ -35,6 +35,9 @@ int trace_interrupt(pid_t tid);
 /* Waits for the next stop of this thread: 0, or -errno of waitpid(2). */
 int trace_wait(pid_t tid, struct stop *ret);
 
+/* As above, for at most so many milliseconds: -ETIMEDOUT (it sleeps where nothing wakes it). */
+int trace_wait_for(pid_t tid, unsigned int milliseconds, struct stop *ret);
+
 /* Continues: 0, or -ESRCH when it was killed meanwhile. */
 int trace_continue(pid_t tid, int signal);
 int trace_continue_to_syscall(pid_t tid);
