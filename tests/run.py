@@ -132,20 +132,18 @@ def discover(options, machine):
     modes = options.mode or kinds.MODES
     kind_sources = os.path.join(ROOT, "tests", "kind")
     tests = []
-    if options.asan:
-        tool = Tool(machine, options.asan_build, "asan", True)
-        tool.kind_folder = copy_programs(options.build, "kind-",
-                                         os.path.join(machine.scratch, "kind"))
-    else:
-        tool = Tool(machine, options.build, "", False)
+    plain = tool = Tool(machine, options.build, "", False)
+    if options.asan_build:
+        sanitized = Tool(machine, options.asan_build, "asan", True)
+        sanitized.kind_folder = plain.kind_folder      # targets are never sanitized,
+        sanitized.prefix_folder = plain.prefix_folder  # nor what others build with the library
+        tool = sanitized if options.asan else plain
     tests += checks.discover(ROOT, options.build)
     tests += scripts.discover_units(tool)
     tests += kinds.discover(kind_sources, tool, levels, modes)
     tests += scripts.discover("cli", tool, levels)
     tests += scripts.discover("real", tool, levels)
     if options.asan_build and not options.asan:
-        sanitized = Tool(machine, options.asan_build, "asan", True)
-        sanitized.kind_folder = tool.kind_folder
         tests += scripts.discover_units(sanitized)
         tests += kinds.discover(kind_sources, sanitized,
                                 [level for level in levels if level == "none"],

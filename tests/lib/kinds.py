@@ -12,7 +12,7 @@ Comments in a program's source steer this:
   /* NEEDS-FILE: /proc/... */      skipped where that does not exist
   /* CHECKPOINT: --option ... */   more options for stasis checkpoint
   /* RESTORE: --pid=new ... */     more options for stasis restore
-  /* TIMEOUT: 60 */                seconds for each step, instead of 20
+  /* TIMEOUT: 60 */                seconds for each step, instead of 60
   /* LINK: -lfoo */                libraries (read by Meson)
   /* EXPECT-REFUSAL: regex */      the checkpoint must be refused with these words;
   /* EXPECT-REFUSAL(none cap): regex */   the same, at these levels only
@@ -39,7 +39,7 @@ class Program:
         self.levels, self.modes = LEVELS, MODES
         self.needs, self.refusals = [], []
         self.checkpoint_options, self.restore_options = [], []
-        self.timeout = 20.0
+        self.timeout = 60.0  # a disk that others write to can take its time for fsync(2)
         with open(source) as file:
             text = file.read()
         self.says_passed = "test_passed(" in text
