@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "engine/namespaces.h"
 #include "proc/stat.h"
 #include "proc/status.h"
 
@@ -57,27 +58,6 @@ static void refuse_children(const struct task *task, struct error **err)
 		if (e->d_name[0] != '.')
 			refuse_children_of(task, e->d_name, err);
 	closedir(dir);
-}
-
-/*
- * The tool's own private namespaces may be told from others' by nothing; a program in one is in a pid namespace
- * whose first process is a copy of the tool.  Everything but user, pid and mount must be ours.
- */
-static void refuse_namespaces(const struct task *task, struct error **err)
-{
-	static const char *const names[] = {"uts", "ipc", "net", "cgroup", "time"};
-
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		cleanup_free char *name = str_format("ns/%s", names[i]);
-		cleanup_free char *own = str_format("/proc/self/ns/%s", names[i]);
-		struct stat theirs, ours;
-
-		if (name && own && fstatat(task->proc, name, &theirs, 0) == 0 &&
-		    stat(own, &ours) == 0 && theirs.st_ino != ours.st_ino)
-			refuse(err, ENOTSUP, "run the tool in that namespace",
-			       "it lives in another %s namespace, which is not supported yet",
-			       names[i]);
-	}
 }
 
 void survey_stopped(const struct task *task, struct error **err)

@@ -1,0 +1,8 @@
+/* A program in namespaces of its own would come back in ours: that is refused. */
+#pragma once
+
+#include "base/error.h"
+#include "task/task.h"
+
+/* Adds an obstacle for each namespace that matters and is not ours. */
+void refuse_namespaces(const struct task *task, struct error **err);
