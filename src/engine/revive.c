@@ -213,6 +213,19 @@ static int enter(const struct rebuilt_thread *th, struct injection *in, struct e
 	return inject_enter(in, th->tid, &regs, th->record->sigmask, err);
 }
 
+/* Nothing of ours stays: the region and, where the program has none, the vdso. */
+static int remove_code(const struct rebuilt_task *t, struct injection *in, struct error **err)
+{
+	int64_t done = 0;
+	int res = inject_unmap(in, err);
+
+	if (res < 0 || !t->lent_size)
+		return res;
+	res = inject_call(in, SYS_munmap, (const uint64_t[6]){t->lent_code, t->lent_size}, &done, err);
+	in->cell = 0;
+	return res == 0 && done < 0 ? fail_errno(err, (int)-done, "cannot unmap the vdso") : res;
+}
+
 int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct injection *in,
 		   struct error **err)
 {
@@ -230,7 +243,7 @@ int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct injec
 		if (res == 0)
 			res = set_xstate(th, err);
 		if (res == 0 && i == 0)
-			res = inject_unmap(in, err);
+			res = remove_code(t, in, err);
 		if (res == 0)
 			res = inject_leave(in, err);
 	}

@@ -83,7 +83,7 @@ static const Rec__Area *wanted_special(const Rec__Memory *m, enum area_special s
 }
 
 /* The vdso and its data, one mapping after another: through a place that is nobody's. */
-static int move_specials(const struct rebuilt_task *t, struct injection *in,
+static int move_specials(struct rebuilt_task *t, struct injection *in,
 			 const struct vm_areas *now, uint64_t via, struct batch *b,
 			 struct error **err)
 {
@@ -93,18 +93,23 @@ static int move_specials(const struct rebuilt_task *t, struct injection *in,
 	vec_each(a, &now->list) {
 		const Rec__Area *want = wanted_special(t->memory, area_special(a));
 		uint64_t size = a->end - a->start;
+		bool has_cell = cell >= a->start && cell < a->end;
 
 		if (area_special(a) == AREA_ORDINARY || a->gate)
 			continue;
 		first = first ? first : a->start;
-		if (!want) {
+		if (!want && !has_cell) {
 			batch_call(b, 0, SYS_munmap, a->start, size);
 			continue;
 		}
 		batch_call(b, 0, SYS_mremap, a->start, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
 			   via + (a->start - first));
-		if (cell >= a->start && cell < a->end)
-			in->cell = cell - a->start + want->start;
+		if (!want) {
+			t->lent_code = via + (a->start - first);
+			t->lent_size = size;
+		}
+		if (has_cell)
+			in->cell = cell - a->start + (want ? want->start : t->lent_code);
 	}
 	vec_each(a, &now->list) {
 		const Rec__Area *want = wanted_special(t->memory, area_special(a));

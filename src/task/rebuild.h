@@ -45,6 +45,9 @@ struct rebuilt_task {
 	pid_t ns_pid;
 	int proc; /* directory descriptor of /proc/PID */
 	int mem;
+	/* Of a program without a vdso: this kernel's, which the restore works in, to be unmapped last. */
+	uint64_t lent_code;
+	uint64_t lent_size;
 };
 
 /* State of a process or a thread, to be restored by its kind. */
