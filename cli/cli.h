@@ -34,7 +34,7 @@ int option_error(const struct command *c, int got, char *const argv[]);
 /* Prints the command's usage on stdout; returns EXIT_DONE. */
 int print_usage(const struct command *c);
 
-/* Prints every reason of err as "stasis: WHAT: WHY" with its mend; frees it; returns the exit code. */
+/* Prints every reason of err as "stasis: WHAT: WHY" with its mend; frees it: the exit code. */
 int report(const char *what, stasis_error *err);
 
 /* s as a JSON string, with its quotes. */
@@ -46,7 +46,7 @@ pid_t parse_pid(const char *s);
 /* "12.3 MiB" in a buffer of 32 bytes. */
 const char *format_size(char *buf, unsigned long long bytes);
 
-/* Capabilities are raised by the library around the calls that need them, and else not effective. */
+/* The library raises capabilities around the calls that need them; else none is effective. */
 void lower_capabilities(void);
 /* No more of them will be needed. */
 void drop_capabilities(void);

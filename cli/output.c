@@ -50,7 +50,7 @@ int report(const char *what, stasis_error *err)
 	return code;
 }
 
-/* How many bytes of s are one character of UTF-8; 0: they are none (names of files can be anything). */
+/* How many bytes of s are one character of UTF-8; 0: none are (names of files can be anything). */
 static size_t utf8_length(const char *s)
 {
 	unsigned char c = (unsigned char)*s;

@@ -1,6 +1,6 @@
 /*
- * The library in one page: a child counts; in the middle of it, it is saved and ended; then it is brought
- * back and counts on.
+ * The library in one page: a child counts; in the middle of it, it is saved and ended; then it is
+ * brought back and counts on.
  *
  *	cc -o ping ping.c $(pkg-config --cflags --libs stasis) && ./ping
  */

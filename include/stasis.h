@@ -9,9 +9,9 @@
  * A call must not be made by two threads for the same process at the same time.  Tracing belongs
  * to a thread: each call does all of its work in the calling thread.
  *
- * No function needs a capability.  CAP_CHECKPOINT_RESTORE in the permitted set is raised where it
- * helps: for exact process numbers (capabilities(7)).  What is effective when a function is called is
- * lowered until it returns.
+ * No function needs a capability.  CAP_CHECKPOINT_RESTORE in the permitted set is raised where
+ * it helps: for exact process numbers (capabilities(7)).  What is effective when a function is
+ * called is lowered until it returns.
  */
 #ifndef STASIS_H
 #define STASIS_H
@@ -60,7 +60,7 @@ struct stasis_checkpoint_options {
 	size_t size;        /* sizeof(struct stasis_checkpoint_options): which fields the caller knows */
 	enum stasis_then then;
 	int compress;       /* zstd level, 1 to 19; 0: not compressed */
-	/* Called now and then with the bytes written so far, while the program stands still; may be NULL. */
+	/* Told of the bytes written so far, now and then, while the program stands still. */
 	void (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;
 };
@@ -78,8 +78,8 @@ struct stasis_checkpoint_result {
  *
  * -ESRCH  there is no such process, or it ended meanwhile
  * -EPERM  another user's process, or one that is not dumpable
- * -EBUSY  it is being traced; or a thread of it waits in the kernel where nothing wakes it (that one is let
- *         go only when the calling thread ends)
+ * -EBUSY  it is being traced; or a thread of it waits in the kernel where nothing wakes it (that
+ *         one is let go only when the calling thread ends)
  * -ENOTSUP  it uses something that cannot be saved (each reason names it)
  * -ENOSPC and others of open(2), write(2), fsync(2): the image could not be written
  * In every case of failure the program goes on as before.
@@ -113,7 +113,10 @@ struct stasis_restore_options {
 	 * on the caller's, with the modes (echo, raw, ...) that it had set. */
 	int foreground;
 };
-#define STASIS_RESTORE_OPTIONS_INIT {sizeof(struct stasis_restore_options), STASIS_PID_AUTO, {-1, -1, -1}, 0, 0}
+#define STASIS_RESTORE_OPTIONS_INIT                                                            \
+	{                                                                                      \
+		sizeof(struct stasis_restore_options), STASIS_PID_AUTO, {-1, -1, -1}, 0, 0     \
+	}
 
 typedef struct stasis_process stasis_process;
 
@@ -152,8 +155,8 @@ STASIS_PUBLIC int stasis_show(const char *image, enum stasis_format format, char
 			      stasis_error **err);
 
 /*
- * What would be in the way of a checkpoint of pid: 0 when nothing, else as stasis_checkpoint().  The
- * program is stopped for a moment and not changed.
+ * What would be in the way of a checkpoint of pid: 0 when nothing, else as
+ * stasis_checkpoint().  The program is stopped for a moment and not changed.
  */
 STASIS_PUBLIC int stasis_survey(pid_t pid, stasis_error **err);
 

@@ -51,7 +51,7 @@ static bool is_shown(const struct rebuild *r, uint32_t id)
 	return false;
 }
 
-/* Kinds whose other end can be outside have a field of that name: 1 + the descriptor that it was. */
+/* Kinds whose other end can be outside have a field for it: 1 + the descriptor that it was. */
 static uint32_t came_from_outside(const struct rebuilt_file *f)
 {
 	const ProtobufCFieldDescriptor *field =

@@ -260,8 +260,9 @@ static void name_image(void)
 {
 	const char *folder = getenv("SCRATCH");
 
-	snprintf(image, sizeof image, "%.32s/api-%d.stasis", folder && strlen(folder) < 32 ? folder : "/tmp",
-		 (int)getpid());
+	if (!folder || strlen(folder) > 32)
+		folder = "/tmp";
+	snprintf(image, sizeof image, "%.32s/api-%d.stasis", folder, (int)getpid());
 }
 
 int main(void)
