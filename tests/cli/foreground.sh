@@ -23,9 +23,20 @@ expect 0 "$STASIS" checkpoint --kill -o image "$pid"
 killed "$pid"
 [[ ! -s said.out && ! -s said.err ]] || fail "a checkpoint that went well said something"
 
+# capabilities_of PID: those that it could use, as the kernel shows them.
+capabilities_of() {
+	awk '/^Cap(Prm|Eff|Inh|Amb):/ {printf "%s ", $2}' "/proc/$1/status"
+}
+
 # ---- Signals reach it, and its exit status is ours ----
 restore image
 goes_on target
+if [[ $STASIS_LEVEL != root ]]; then
+	for number in "$pid" "$(program_of "$pid")"; do
+		[[ $(capabilities_of "$number") =~ ^[0\ ]*$ ]] ||
+			fail "$number has capabilities: $(capabilities_of "$number")"
+	done
+fi
 kill -USR1 "$pid"
 wait_for 10 test -s target/usr1 || fail "SIGUSR1 did not reach it"
 kill -TERM "$pid"

@@ -126,7 +126,8 @@ def check_stopped(terminal):
     terminal.command("first", r"line 1 FIRST\n")
     terminal.type("\x1a")
     terminal.expect(r"Stopped.*\n")
-    terminal.command(f"{STASIS} checkpoint --kill -o stopped {pid}; echo status=$?=", r"status=0=")
+    terminal.command(f"{STASIS} checkpoint --kill -o stopped {pid}; echo status=$?=",
+                     r"stopped: .*, the program stood still for .* ms\n(.*\n)*.*status=0=")
     wait_until_gone(pid)
     terminal.command("true", r"\n")
     terminal.type(f"{STASIS} restore stopped\n")
