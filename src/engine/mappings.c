@@ -170,6 +170,8 @@ static int fill_vdso(const struct task *task, Rec__Memory *m, struct error **err
 		bytes = malloc(size);
 		if (!bytes || task_read_memory(task, a->start, bytes, size) < 0)
 			return fail(err, EIO, "cannot read the vdso of process %d", task->pid);
+		/* What killed checkpoints left in it is not the kernel's. */
+		inject_hide_leftovers(&task->leftovers, a->start, bytes, size);
 		return fill_bytes(&m->vdso, bytes, size) < 0 ? fail(err, ENOMEM, "out of memory")
 							     : 0;
 	}

@@ -103,13 +103,12 @@ static int check_vdso(const struct rebuilt_task *t, const struct vm_areas *own, 
 	uname(&uts);
 	vec_each(a, &own->list) {
 		const ProtobufCBinaryData *want = &t->memory->vdso;
-		size_t size = a->end - a->start, cell = (arch_cell_size() + 15) & ~(size_t)15;
+		size_t size = a->end - a->start;
 
 		if (area_special(a) != AREA_VDSO || a->gate)
 			continue;
-		/* The end is where a cell may have stood, here or there. */
-		if (want->len == size && size > cell &&
-		    memcmp(want->data, (void *)(uintptr_t)a->start, size - cell) == 0)
+		if (want->len == size &&
+		    memcmp(want->data, (void *)(uintptr_t)a->start, size) == 0)
 			return 0;
 		return refuse(err, ENOTSUP, "restore it on the kernel that it ran on",
 			      "the program holds addresses in the vdso of kernel %s, and this kernel, "

@@ -65,6 +65,9 @@ bool inject_recover(const struct leftovers *l, struct arch_regs *regs, uint64_t 
 /* The area at this address is the region of a left-over cell: never the program's. */
 bool inject_is_leftover(const struct leftovers *l, int mem, const struct vm_area *area);
 
+/* Zeros, in a copy of the target's memory from address on, where left-over cells stand. */
+void inject_hide_leftovers(const struct leftovers *l, uint64_t address, void *copy, size_t size);
+
 /*
  * Chooses the places of the cell and of the region.  areas are those of the target; ignored is
  * the set of signals that it ignores (SigIgn), caught those it handles (SigCgt), pending

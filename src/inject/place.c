@@ -77,24 +77,38 @@ void inject_look(int mem, const struct vm_areas *areas, struct leftovers *ret)
 	*ret = (struct leftovers){0};
 }
 
-bool inject_recover(const struct leftovers *l, struct arch_regs *regs, uint64_t *sigmask)
+/*
+ * Which slot's cure a thread at this place would come to; -1: none.  Several cells may name the
+ * same region, for it is mapped where there is room: only the newest can be on its way from there.
+ */
+static int slot_of(const struct leftovers *l, uint64_t ip)
 {
-	uint64_t ip = arch_ip(regs), stride = inject_cell_stride();
+	int found = -1;
 
 	for (size_t i = 0; i < l->room; i++) {
-		struct arch_cell cell = {.regs = *regs};
-		uint64_t at = l->base - i * stride;
-
 		if (!l->slots[i].used)
 			continue;
-		if (ip - at >= stride && ip - l->slots[i].cell.region >= BATCH_CODE_SIZE)
-			continue;
-		arch_cell_read(l->slots[i].bytes, &cell);
-		*regs = cell.regs;
-		*sigmask = cell.sigmask;
-		return true;
+		if (ip - (l->base - i * inject_cell_stride()) < inject_cell_stride())
+			return (int)i;
+		if (ip - l->slots[i].cell.region < BATCH_CODE_SIZE &&
+		    (found < 0 ||
+		     l->slots[i].cell.generation > l->slots[found].cell.generation))
+			found = (int)i;
 	}
-	return false;
+	return found;
+}
+
+bool inject_recover(const struct leftovers *l, struct arch_regs *regs, uint64_t *sigmask)
+{
+	struct arch_cell cell = {.regs = *regs};
+	int slot = slot_of(l, arch_ip(regs));
+
+	if (slot < 0)
+		return false;
+	arch_cell_read(l->slots[slot].bytes, &cell);
+	*regs = cell.regs;
+	*sigmask = cell.sigmask;
+	return true;
 }
 
 static bool has_magic(int mem, uint64_t address)
@@ -119,4 +133,16 @@ bool inject_is_leftover(const struct leftovers *l, int mem, const struct vm_area
 		if (l->slots[i].used && l->slots[i].cell.region == a->start)
 			return size == BATCH_REGION_SIZE && a->rss == 0;
 	return false;
+}
+
+void inject_hide_leftovers(const struct leftovers *l, uint64_t address, void *copy, size_t size)
+{
+	size_t stride = inject_cell_stride();
+
+	for (size_t i = 0; i < l->room; i++) {
+		uint64_t at = l->base - i * stride;
+
+		if (l->slots[i].used && at >= address && at + stride <= address + size)
+			memset((char *)copy + (at - address), 0, stride);
+	}
 }
