@@ -137,6 +137,28 @@ static int by_id(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static int by_tag_and_owner(const void *a, const void *b)
+{
+	const struct rebuilt_state *x = a, *y = b;
+	uint32_t p = kind_owner(x->message), q = kind_owner(y->message);
+
+	if (x->kind->tag != y->kind->tag)
+		return x->kind->tag < y->kind->tag ? -1 : 1;
+	return p < q ? -1 : p > q;
+}
+
+/* A thread looks for its states among those of thousands. */
+static int sort_states(struct rebuild *r, struct error **err)
+{
+	if (r->states.count)
+		qsort(r->states.items, r->states.count, sizeof *r->states.items, by_tag_and_owner);
+	for (size_t i = 1; i < r->states.count; i++)
+		if (by_tag_and_owner(&r->states.items[i - 1], &r->states.items[i]) == 0)
+			return refuse(err, EBADMSG, NULL, "the image has the same state (%s) twice",
+				      r->states.items[i].kind->name);
+	return 0;
+}
+
 /* rebuilt_file() searches them by id. */
 static int sort_files(struct rebuild *r, struct error **err)
 {
@@ -159,6 +181,8 @@ int load_image(struct image_reader *reader, struct rebuild *r, struct image_fram
 		*ret_more = n > 0;
 		if (n == 0 || ret_frame->type == IMAGE_TYPE_MEMORY) {
 			n = sort_files(r, err);
+			if (n == 0)
+				n = sort_states(r, err);
 			return n < 0 ? n : validate_image(r, err);
 		}
 		n = take_record(r, ret_frame, err);

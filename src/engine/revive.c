@@ -119,12 +119,24 @@ int make_threads(const struct rebuild *r, struct rebuilt_task *t, const struct b
 	return res;
 }
 
+/* load_image() has sorted them: by tag, then by owner. */
 static const ProtobufCMessage *find_state(const struct rebuild *r, const struct kind *k,
 					  uint32_t owner)
 {
-	vec_each(s, &r->states)
-		if (s->kind == k && kind_owner(s->message) == owner)
+	size_t lo = 0, hi = r->states.count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct rebuilt_state *s = &r->states.items[mid];
+		uint32_t at = kind_owner(s->message);
+
+		if (s->kind == k && at == owner)
 			return s->message;
+		if (s->kind->tag < k->tag || (s->kind == k && at < owner))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
 	return NULL;
 }
 

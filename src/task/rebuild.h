@@ -74,6 +74,9 @@ struct restore_options {
 	int standard[3];            /* descriptors of ours that take the place of external 0, 1, 2; -1: our own */
 	bool standard_given[3];
 	bool tcp_close;             /* established TCP connections become closed ones */
+	/* Told of the bytes of memory that were put in place, now and then; may be NULL. */
+	void (*progress)(void *arg, uint64_t bytes);
+	void *progress_arg;
 	bool foreground;            /* the tool stays as the parent */
 };
 
@@ -82,7 +85,7 @@ struct rebuild {
 	Rec__Inventory *inventory;
 	VEC(struct rebuilt_task *) tasks;
 	VEC(struct rebuilt_file) files;
-	VEC(struct rebuilt_state) states; /* in the order of the kinds table */
+	VEC(struct rebuilt_state) states; /* sorted by tag and owner */
 	VEC(struct rebuilt_shared) shared;
 	bool private_pids; /* the tasks live in a private user and pid namespace */
 };
