@@ -58,7 +58,7 @@ struct progress {
 	bool visible;
 };
 void progress_begin(struct progress *p, const char *doing);
-/* For struct stasis_checkpoint_options: arg is a struct progress. */
+/* For the options of checkpoint and restore: arg is a struct progress. */
 void progress_bytes(void *arg, uint64_t bytes);
 /* The line is gone. */
 void progress_end(struct progress *p);

@@ -121,6 +121,7 @@ static int run(int argc, char **argv)
 {
 	struct arguments a = {.options = STASIS_RESTORE_OPTIONS_INIT};
 	struct terminal_modes modes;
+	struct progress progress;
 	stasis_process *process;
 	stasis_error *err = NULL;
 	int r = parse(&a, argc, argv);
@@ -132,8 +133,12 @@ static int run(int argc, char **argv)
 	if (r > 0)
 		return r;
 	a.options.foreground = !a.detach;
+	a.options.progress = progress_bytes;
+	a.options.progress_arg = &progress;
 	remember_terminal(&modes);
+	progress_begin(&progress, a.image);
 	r = stasis_restore(a.image, &a.options, &process, &err);
+	progress_end(&progress);
 	close_standard(&a, r < 0);
 	if (r < 0) {
 		mend_terminal(&modes);

@@ -28,6 +28,10 @@ void progress_bytes(void *arg, uint64_t bytes)
 	int64_t now = now_ms();
 	char size[32];
 
+	if (bytes == UINT64_MAX) {
+		progress_end(p);
+		return;
+	}
 	if (now - p->began < SILENT_MS || now - p->shown < INTERVAL_MS || !isatty(STDERR_FILENO))
 		return;
 	fprintf(stderr, "\r\033[K%s: %s", p->doing, format_size(size, bytes));

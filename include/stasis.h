@@ -112,10 +112,15 @@ struct stasis_restore_options {
 	/* Not 0: the caller stays as the parent.  A program of a terminal is then the foreground job
 	 * on the caller's, with the modes (echo, raw, ...) that it had set. */
 	int foreground;
+	/* Told of the bytes of memory that were put in place, now and then, and of UINT64_MAX when all
+	 * is there and the program is about to run; may be NULL. */
+	void (*progress)(void *arg, uint64_t bytes);
+	void *progress_arg;
 };
 #define STASIS_RESTORE_OPTIONS_INIT                                                            \
 	{                                                                                      \
-		sizeof(struct stasis_restore_options), STASIS_PID_AUTO, {-1, -1, -1}, 0, 0     \
+		sizeof(struct stasis_restore_options), STASIS_PID_AUTO, {-1, -1, -1}, 0, 0,    \
+		NULL, NULL                                                             \
 	}
 
 typedef struct stasis_process stasis_process;

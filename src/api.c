@@ -140,6 +140,8 @@ int stasis_restore(const char *image, const struct stasis_restore_options *optio
 		inside.standard_given[i] = o.standard[i] >= 0;
 	}
 	inside.tcp_close = o.tcp_close != 0;
+	inside.progress = o.progress;
+	inside.progress_arg = o.progress_arg;
 	inside.foreground = o.foreground != 0;
 	r = engine_restore(image, &inside, &p->revived, inner(err));
 	if (r < 0) {

@@ -103,7 +103,10 @@ static int fill_frame(struct rebuild *r, struct fill *fill, struct error **err)
 		if (res < 0)
 			return res;
 		data += fill->frame.runs[i].length;
+		fill->done += fill->frame.runs[i].length;
 	}
+	if (r->options->progress)
+		r->options->progress(r->options->progress_arg, fill->done);
 	res = image_reader_next(fill->reader, &fill->frame, err);
 	fill->more = res > 0;
 	return res < 0 ? res : 0;

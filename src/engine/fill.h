@@ -10,6 +10,7 @@ struct fill {
 	struct image_reader *reader;
 	struct image_frame frame; /* the next one, when more is true */
 	bool more;
+	uint64_t done; /* bytes that are in place */
 };
 
 /*

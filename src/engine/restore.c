@@ -260,6 +260,8 @@ static int let_go(struct work *w, struct rebuilt_task *t, struct error **err)
 	char byte = 0;
 
 	close_files(&w->rebuild);
+	if (w->rebuild.options->progress)
+		w->rebuild.options->progress(w->rebuild.options->progress_arg, UINT64_MAX);
 	if (t->record->stop_signal)
 		kill(t->pid, SIGSTOP);
 	if (w->birth.parent_socket >= 0 && write(w->birth.parent_socket, &byte, 1) != 1)

@@ -74,7 +74,10 @@ struct restore_options {
 	int standard[3];            /* descriptors of ours that take the place of external 0, 1, 2; -1: our own */
 	bool standard_given[3];
 	bool tcp_close;             /* established TCP connections become closed ones */
-	/* Told of the bytes of memory that were put in place, now and then; may be NULL. */
+	/*
+	 * Told of the bytes of memory that were put in place, now and then, and of UINT64_MAX when
+	 * all is there and the program is about to run; may be NULL.
+	 */
 	void (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;
 	bool foreground;            /* the tool stays as the parent */

@@ -196,7 +196,7 @@ static void smaller_structs(void **state)
 }
 
 struct told {
-	uint64_t last;
+	uint64_t before, last;
 	unsigned int calls;
 };
 
@@ -205,6 +205,7 @@ static void tell(void *arg, uint64_t bytes)
 	struct told *t = arg;
 
 	assert_true(bytes >= t->last);
+	t->before = t->last;
 	t->last = bytes;
 	t->calls++;
 }
@@ -215,12 +216,25 @@ static void progress_is_told(void **state)
 	struct stasis_checkpoint_options options = {
 		.size = sizeof options, .progress = tell, .progress_arg = &told};
 	struct stasis_checkpoint_result result = {.size = sizeof result};
+	struct stasis_restore_options ro = STASIS_RESTORE_OPTIONS_INIT;
+	stasis_process *process;
 	pid_t pid = start_child(1000, 0);
+	int status;
 
 	(void)state;
 	assert_int_equal(stasis_checkpoint(pid, image, &options, &result, NULL), 0);
 	assert_true(told.calls > 0 && told.last > 0 && told.last <= result.bytes);
 	end_child(pid);
+
+	told = (struct told){0};
+	ro.progress = tell;
+	ro.progress_arg = &told;
+	assert_int_equal(stasis_restore(image, &ro, &process, NULL), 0);
+	assert_int_equal(told.before, result.memory);
+	assert_true(told.last == UINT64_MAX);
+	kill(stasis_process_pid(process), SIGKILL);
+	assert_int_equal(stasis_process_wait(process, &status, NULL), 0);
+	stasis_process_free(process);
 	unlink(image);
 }
 
