@@ -21,7 +21,7 @@ test: setup-test
 
 bench: setup-bench
 	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
-	@$(PYTHON) bench/run.py $(BUILD)/cli/stasis
+	@$(PYTHON) bench/run.py $(BUILD)/cli/stasis $(BENCHFLAGS)
 
 # The build is made for no particular place, so any PREFIX will do.
 install: all
