@@ -79,6 +79,8 @@ static Rec__Thread *thread_record(const struct thread *t, struct error **err)
 	m->pid = (uint32_t)t->task->ns_pid;
 	m->name = strdup(t->status.name);
 	m->sigmask = t->sigmask;
+	m->restart_timed = t->timed;
+	m->restart_remaining = t->remaining;
 	if (syscall(SYS_get_robust_list, t->tid, &head, &len) == 0) {
 		m->robust_list = (uint64_t)(uintptr_t)head;
 		m->robust_list_len = len;

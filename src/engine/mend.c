@@ -10,9 +10,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
-/* include/linux/errno.h: what a system call returns that the kernel will restart. */
-#define ERESTARTNOHAND 514
-#define ERESTART_RESTARTBLOCK 516
+#include "engine/timeout.h"
 
 struct rseq_configuration {
 	uint64_t pointer;
@@ -150,5 +148,6 @@ int mend_task(struct task *task, struct error **err)
 		if (r < 0)
 			return r;
 	}
+	timeout_measure(task);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/space.h"
+#include "engine/timeout.h"
 #include "inject/trace.h"
 #include "proc/status.h"
 
@@ -254,6 +255,8 @@ int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct injec
 			res = rebuild_states(r, th, PHASE_LATE, in, err);
 		if (res == 0)
 			res = set_xstate(th, err);
+		if (res == 0)
+			res = timeout_prime(th, in, err);
 		if (res == 0 && i == 0)
 			res = remove_code(t, in, err);
 		if (res == 0)

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "engine/timeout.h"
 #include "inject/trace.h"
 
 /* Never PTRACE_O_EXITKILL here: a target outlives us. */
@@ -39,14 +40,18 @@ static int add_thread(struct task *task, pid_t tid, struct error **err)
 	*t = (struct thread){.task = task, .tid = tid};
 	*slot = t;
 	r = trace_seize(tid, CAPTURE_OPTIONS, err);
-	if (r == 0) {
-		t->attached = true;
-		return trace_interrupt(tid) < 0 ? fail(err, ESRCH, "thread %d has ended", tid) : 0;
-	}
+	t->attached = r == 0;
 	return r;
 }
 
-/* Seizes and interrupts every thread that is not yet ours.  Returns how many were new. */
+static void drop_thread(struct task *task, size_t i)
+{
+	free(task->threads.items[i]);
+	memmove(&task->threads.items[i], &task->threads.items[i + 1],
+		(--task->threads.count - i) * sizeof(struct thread *));
+}
+
+/* Seizes every thread that is not yet ours; they run on.  Returns how many were new. */
 static int seize_new_threads(struct task *task, struct error **err)
 {
 	int fd = openat(task->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0, r;
@@ -67,7 +72,7 @@ static int seize_new_threads(struct task *task, struct error **err)
 		if (r == -ESRCH && tid != task->pid) {
 			/* It ended between the listing and the seizing; that is its right. */
 			error_free(inner);
-			free(task->threads.items[--task->threads.count]);
+			drop_thread(task, task->threads.count - 1);
 			continue;
 		}
 		if (r < 0) {
@@ -83,6 +88,30 @@ static int seize_new_threads(struct task *task, struct error **err)
 
 /* Milliseconds.  A thread within vfork(2) or a lost network file system may not stop for ages. */
 #define STOP_PATIENCE 5000
+
+/*
+ * Interrupts every thread that is not yet, and only when all of them were looked at: looking
+ * takes longer, and meanwhile the program runs.  Returns how many there were.
+ */
+static int interrupt_new_threads(struct task *task, struct error **err)
+{
+	size_t i = task->threads.count;
+	int found = seize_new_threads(task, err);
+
+	for (size_t k = i; k < task->threads.count; k++)
+		timeout_observe(task->threads.items[k]);
+	while (found > 0 && i < task->threads.count) {
+		pid_t tid = task->threads.items[i]->tid;
+
+		if (trace_interrupt(tid) == 0)
+			i++;
+		else if (tid != task->pid)
+			drop_thread(task, i);
+		else
+			return fail(err, ESRCH, "process %d has ended", tid);
+	}
+	return found;
+}
 
 /* A signal that was just being delivered is delivered; the interrupt comes right after. */
 static int wait_until_stopped(struct thread *t)
@@ -112,7 +141,7 @@ int seize_task(struct task *task, struct error **err)
 	int r;
 
 	/* All are interrupted before the first is waited for: one by one, spinning threads take ages. */
-	while ((r = seize_new_threads(task, err)) > 0) {
+	while ((r = interrupt_new_threads(task, err)) > 0) {
 		while (stopped < task->threads.count) {
 			struct thread *t = task->threads.items[stopped];
 
@@ -134,13 +163,19 @@ int seize_task(struct task *task, struct error **err)
 				return fail(err, ESRCH, "process %d ended while it was being stopped",
 					    task->pid);
 			}
-			free(t);
-			memmove(&task->threads.items[stopped], &task->threads.items[stopped + 1],
-				(--task->threads.count - stopped) * sizeof(struct thread *));
+			drop_thread(task, stopped);
 		}
 	}
-	if (r < 0)
+	if (r < 0) {
+		/* Only who stands still can be let go. */
+		for (size_t i = stopped; i < task->threads.count; i++) {
+			struct thread *t = task->threads.items[i];
+
+			if (t->attached && trace_interrupt(t->tid) == 0)
+				wait_until_stopped(t);
+		}
 		release_task(task, 0);
+	}
 	return r;
 }
 
@@ -191,6 +226,7 @@ static int read_thread(struct thread *t, struct error **err)
 
 	if (n < 0 || status_parse(text, (size_t)n, &t->status) < 0)
 		return fail(err, ESRCH, "thread %d has ended", t->tid);
+	timeout_recheck(t, text, (size_t)n);
 	t->ns_tid = t->status.ns_pid.count ? t->status.ns_pid.items[t->status.ns_pid.count - 1]
 					   : t->tid;
 	if (arch_get_regs(t->tid, &t->regs) < 0 || trace_get_sigmask(t->tid, &t->sigmask) < 0)

@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "engine/load.h"
 #include "engine/records.h"
+#include "engine/timeout.h"
 #include "kind/kind.h"
 
 #define THREADS_MAX 65536u
@@ -81,6 +82,8 @@ static int validate_threads(const struct rebuilt_task *t, struct error **err)
 			return bad(err, "a thread without registers");
 		if (!arch_xstate_valid(m->xstate.data, m->xstate.len))
 			return bad(err, "a thread with an impossible processor state");
+		if (m->restart_timed && !timeout_valid(m))
+			return bad(err, "a thread with time left in a call that has none");
 	}
 	return t->threads.items[0].record->tid == t->record->pid
 		       ? 0

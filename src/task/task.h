@@ -28,6 +28,15 @@ struct thread {
 	uint64_t sigmask;
 	int group_stop; /* not 0: it was stopped by this signal (SIGSTOP, SIGTSTP, ...) */
 	bool attached;
+
+	/* In a call with a relative timeout (engine/timeout.h): what is left of it, in ns. */
+	bool timed;
+	uint64_t remaining;
+	struct {
+		bool seen; /* asleep in such a call, before it was interrupted */
+		uint64_t since, switches;
+		int cpu;
+	} wait;
 };
 
 /* A number in a task's descriptor table. */
