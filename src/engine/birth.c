@@ -16,7 +16,6 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "engine/nsinit.h"
 #include "inject/trace.h"
 #include "kind/kind.h"
 #include "priv/calls.h"
@@ -63,7 +62,7 @@ int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct
 	enum pid_policy policy = r->options->pid_policy;
 	bool same = priv_may(priv, PRIV_EXACT_PID), taken;
 
-	*ret = (struct birth){.parent_socket = -1, .lifeline = -1};
+	*ret = (struct birth){.init = NSINIT_NONE};
 	if (policy == PID_NEW)
 		return 0;
 	ret->exact = true;
@@ -91,15 +90,12 @@ int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct
 		      same ? "it is in use" : "the kernel does not let you choose numbers");
 }
 
-/* What the newborn needs to know; it must not allocate (its maker may have threads). */
-struct newborn {
-	int socket;      /* to the tool */
-	int peer;        /* the tool's end, inherited: to be closed */
+/* What the newborn is told, and after it the numbers of the descriptors that it keeps. */
+struct orders {
 	int executable;
 	bool new_session, new_group, keep_capability;
 	unsigned long personality;
-	const int *inherited;
-	size_t inherited_count;
+	size_t inherited;
 };
 
 __attribute__((noreturn)) static void newborn_fails(int socket, int errnum)
@@ -108,10 +104,31 @@ __attribute__((noreturn)) static void newborn_fails(int socket, int errnum)
 	_exit(127);
 }
 
-/* In the new process: until it is traced and told to, it does nothing. */
-__attribute__((noreturn)) static void newborn_main(const struct newborn *n)
+static bool receive_orders(int socket, struct orders *o)
+{
+	int fds[256];
+	size_t n;
+
+	if (fd_read(socket, o, sizeof *o) != sizeof *o)
+		return false;
+	for (size_t left = o->inherited; left; left -= n) {
+		n = left < 256 ? left : 256;
+		if (fd_read(socket, fds, n * sizeof fds[0]) != (ssize_t)(n * sizeof fds[0]))
+			return false;
+		for (size_t i = 0; i < n; i++)
+			fcntl(fds[i], F_SETFD, 0);
+	}
+	return true;
+}
+
+/*
+ * In the new process: until it is traced and told to, it does nothing.  It must not allocate,
+ * since its maker may have threads.
+ */
+__attribute__((noreturn)) static void newborn_main(int socket, int peer)
 {
 	static char *const argv[] = {(char *)"stasis", NULL}, *const envp[] = {NULL};
+	struct orders o;
 	char byte = 0;
 
 	/*
@@ -120,25 +137,35 @@ __attribute__((noreturn)) static void newborn_main(const struct newborn *n)
 	 */
 	prctl(PR_SET_DUMPABLE, 1);
 	/* The other end is the tool's alone now: its death is EOF here. */
-	close(n->peer);
-	if (send(n->socket, &byte, 1, MSG_NOSIGNAL) != 1 || read(n->socket, &byte, 1) != 1)
+	close(peer);
+	if (send(socket, &byte, 1, MSG_NOSIGNAL) != 1 || !receive_orders(socket, &o) ||
+	    fd_read(socket, &byte, 1) != 1)
 		_exit(127);
-	if (n->new_session)
+	if (o.new_session)
 		setsid();
-	else if (n->new_group)
+	else if (o.new_group)
 		setpgid(0, 0);
-	for (size_t i = 0; i < n->inherited_count; i++)
-		fcntl(n->inherited[i], F_SETFD, 0);
-	if (n->keep_capability)
+	if (o.keep_capability)
 		priv_keep_over_exec(CAP_CHECKPOINT_RESTORE, NULL);
-	personality(n->personality);
-	syscall(SYS_execveat, n->executable, "", argv, envp, AT_EMPTY_PATH);
-	newborn_fails(n->socket, errno);
+	personality(o.personality);
+	syscall(SYS_execveat, o.executable, "", argv, envp, AT_EMPTY_PATH);
+	newborn_fails(socket, errno);
 }
 
-static void newborn_run(const void *arg)
+int prepare_birth(struct rebuild *r, struct birth *b, struct error **err)
 {
-	newborn_main(arg);
+	int res;
+
+	if (!r->private_pids)
+		return 0;
+	res = nsinit_start(newborn_main, &b->init, err);
+	if (res < 0)
+		return res;
+	res = nsinit_root(&b->init, err);
+	if (res < 0)
+		return res;
+	r->root = res;
+	return 0;
 }
 
 /* The kernel tells the sender's number as it is in our namespace. */
@@ -172,6 +199,18 @@ static int receive_newborn(int socket, pid_t *ret, struct error **err)
 	return fail(err, EPROTO, "the kernel did not tell the number of the new process");
 }
 
+static int tell(int socket, const void *buf, size_t size, struct error **err)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = send(socket, (const char *)buf + done, size - done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return fail(err, ECHILD, "the new process has ended");
+		done += n < 0 ? 0 : (size_t)n;
+	}
+	return 0;
+}
+
 /* Seizes the newborn, lets it execute the file, and leaves it before its first instruction. */
 static int follow_exec(pid_t pid, int socket, struct error **err)
 {
@@ -182,8 +221,9 @@ static int follow_exec(pid_t pid, int socket, struct error **err)
 	r = trace_seize(pid, RESTORE_OPTIONS, err);
 	if (r < 0)
 		return r;
-	if (write(socket, &byte, 1) != 1)
-		return fail(err, ECHILD, "the new process has ended");
+	r = tell(socket, &byte, 1, err);
+	if (r < 0)
+		return r;
 	for (;;) {
 		r = trace_wait(pid, &stop);
 		if (r < 0 || stop.kind == STOP_GONE) {
@@ -202,18 +242,17 @@ static int follow_exec(pid_t pid, int socket, struct error **err)
 	return 0;
 }
 
-static pid_t make_newborn(const struct rebuild *r, const struct newborn *n, const pid_t *number,
-			  struct birth *b, struct error **err)
+static int make_newborn(pid_t number, int socket, int peer, struct birth *b, struct error **err)
 {
 	struct clone_args args = {.exit_signal = SIGCHLD};
 	pid_t pid;
 
+	if (b->init.pid)
+		return nsinit_newborn(&b->init, number, socket, peer, err);
 	if (number) {
-		args.set_tid = (uint64_t)(uintptr_t)number;
+		args.set_tid = (uint64_t)(uintptr_t)&number;
 		args.set_tid_size = 1;
 	}
-	if (r->private_pids)
-		return nsinit_start(number, newborn_run, n, &b->parent, &b->parent_socket, err);
 	/* A number that was freed a moment ago can be in use for some 50 ms more. */
 	for (int tries = 0; tries < 100; tries++) {
 		pid = priv_clone3(&args);
@@ -222,73 +261,68 @@ static pid_t make_newborn(const struct rebuild *r, const struct newborn *n, cons
 		usleep(2000);
 	}
 	if (pid == 0)
-		newborn_main(n);
+		newborn_main(socket, peer);
 	if (pid < 0)
-		return number ? fail_errno(err, (int)-pid, "cannot make process %d", *number)
+		return number ? fail_errno(err, (int)-pid, "cannot make process %d", number)
 			      : fail_errno(err, (int)-pid, "cannot make a process");
-	return pid;
+	return 0;
 }
 
 /* A session can be led anew only without the terminal that it had: then it keeps ours. */
-static void plan_groups(const struct rebuild *r, const struct rebuilt_task *t, struct newborn *n)
+static void plan_groups(const struct rebuild *r, const struct rebuilt_task *t, struct orders *o)
 {
 	bool has_terminal = false;
 
 	vec_each(f, &r->files)
 		if (strcmp(f->kind->name, "terminal") == 0)
 			has_terminal = true;
-	n->new_session = t->record->sid == t->record->pid && !has_terminal;
-	n->new_group = t->record->pgid == t->record->pid;
+	o->new_session = t->record->sid == t->record->pid && !has_terminal;
+	o->new_group = t->record->pgid == t->record->pid;
 }
 
-static int collect_inherited(const struct rebuild *r, int **ret, size_t *ret_count)
+static int send_orders(const struct rebuild *r, struct orders *o, int socket, struct error **err)
 {
-	int *fds = calloc(r->files.count + 1, sizeof *fds);
-	size_t n = 0;
+	int *fds = calloc(r->files.count + 1, sizeof *fds), res;
 
 	if (!fds)
-		return -ENOMEM;
+		return fail(err, ENOMEM, "out of memory");
+	o->inherited = 0;
 	vec_each(f, &r->files)
 		if (f->fd >= 0)
-			fds[n++] = f->fd;
-	*ret = fds;
-	*ret_count = n;
-	return 0;
+			fds[o->inherited++] = f->fd;
+	res = tell(socket, o, sizeof *o, err);
+	if (res == 0)
+		res = tell(socket, fds, o->inherited * sizeof *fds, err);
+	free(fds);
+	return res;
 }
 
 int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struct error **err)
 {
 	const struct rebuilt_file *exe = rebuilt_file(r, t->record->executable);
-	struct newborn n = {.executable = exe->fd,
-			    .personality = t->record->personality,
-			    .keep_capability = b->exact};
-	pid_t number = (pid_t)t->record->pid, maker;
-	int *inherited, pair[2], on = 1, res;
+	struct orders o = {.executable = exe->fd,
+			   .personality = t->record->personality,
+			   .keep_capability = b->exact};
+	pid_t number = b->exact ? (pid_t)t->record->pid : 0;
+	cleanup_close int socket = -1;
+	int pair[2], on = 1, res;
 
 	if (exe->fd < 0)
 		return fail(err, EBADF, "the program's executable is not open");
-	if (collect_inherited(r, &inherited, &n.inherited_count) < 0)
-		return fail(err, ENOMEM, "out of memory");
-	n.inherited = inherited;
-	plan_groups(r, t, &n);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
-		free(inherited);
+	plan_groups(r, t, &o);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return fail_errno(err, errno, "cannot make a socket pair");
-	}
-	n.socket = pair[1];
-	n.peer = pair[0];
-	setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-	maker = make_newborn(r, &n, b->exact ? &number : NULL, b, err);
+	socket = pair[0];
+	setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+	res = make_newborn(number, pair[1], socket, b, err);
 	close(pair[1]);
-	free(inherited);
-	if (maker < 0) {
-		close(pair[0]);
-		return maker;
-	}
-	res = receive_newborn(pair[0], &t->pid, err);
 	if (res == 0)
-		res = follow_exec(t->pid, pair[0], err);
-	close(pair[0]);
-	t->ns_pid = b->exact ? number : t->pid;
+		res = receive_newborn(socket, &t->pid, err);
+	/* Before it is seized: a stopped process would not read. */
+	if (res == 0)
+		res = send_orders(r, &o, socket, err);
+	if (res == 0)
+		res = follow_exec(t->pid, socket, err);
+	t->ns_pid = number ? number : t->pid;
 	return res;
 }

@@ -8,18 +8,20 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "engine/nsinit.h"
 #include "priv/priv.h"
 #include "task/rebuild.h"
 
 struct birth {
-	bool exact;        /* its threads get their old numbers too */
-	pid_t parent;      /* of the new process, when that is not us: the init of its namespace */
-	int parent_socket; /* by which the init tells how it ended; -1: none */
-	int lifeline;      /* held open until the process runs: its end is the end of all */
+	bool exact;         /* its threads get their old numbers too */
+	struct nsinit init; /* the parent of the new process, when that is not us */
 };
 
 /* How numbers will be given, or why they cannot be: obstacles are collected. */
 int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct error **err);
+
+/* What the program's files need before they are opened: the mount namespace that it will have. */
+int prepare_birth(struct rebuild *r, struct birth *b, struct error **err);
 
 /* The process is seized (PTRACE_O_EXITKILL) and stands at its first instruction: t->pid is set. */
 int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struct error **err);

@@ -1,9 +1,12 @@
 #include "engine/nsinit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -15,21 +18,43 @@
 #include "priv/caps.h"
 #include "priv/userns.h"
 
-__attribute__((noreturn)) static void report(int socket, int value)
-{
-	send(socket, &value, sizeof value, MSG_NOSIGNAL);
-	_exit(127);
-}
+/* What the init is told once the descriptors are open that the process inherits. */
+struct order {
+	pid_t number;
+	int socket, peer;
+};
 
 /*
- * Only the socket stays.  The lifeline must not be held by us either: a copy
- * of the tool's descriptors would keep files and pipes of the program alive.
+ * While both share their descriptors each has both ends of the socket, and would never
+ * read its end (EOF): that the other one is gone, a pidfd of it tells.
  */
-static void keep_only(int socket)
+static bool receive(int socket, int other, void *buf, size_t size)
 {
+	struct pollfd p[] = {
+		{.fd = socket, .events = POLLIN},
+		{.fd = other, .events = POLLIN},
+	};
+
+	while (poll(p, 2, -1) < 0)
+		if (errno != EINTR)
+			return false;
+	return p[0].revents && recv(socket, buf, size, MSG_WAITALL) == (ssize_t)size;
+}
+
+static bool tell(int socket, const void *buf, size_t size)
+{
+	return send(socket, buf, size, MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+/* The descriptors of the tool must not be held by us: they would keep the program's pipes alive. */
+static int keep_only(int socket)
+{
+	if (unshare(CLONE_FILES) < 0)
+		return -errno;
 	if (socket > 0)
 		syscall(SYS_close_range, 0, socket - 1, 0);
 	syscall(SYS_close_range, socket + 1, ~0U, 0);
+	return 0;
 }
 
 /* Children of the program that lost their parent come to us. */
@@ -54,78 +79,148 @@ __attribute__((noreturn)) static void reap(int socket, pid_t child)
 	_exit(WIFEXITED(last) ? WEXITSTATUS(last) : 128 + WTERMSIG(last));
 }
 
-__attribute__((noreturn)) static void nsinit_main(int socket, const pid_t *number,
-						  void (*run)(const void *arg), const void *arg)
+static pid_t make_process(const struct nsinit *n, const struct order *o, const sigset_t *mask,
+			  void (*run)(int socket, int peer))
 {
 	struct clone_args args = {.exit_signal = SIGCHLD};
+	pid_t pid;
+
+	if (o->number) {
+		args.set_tid = (uint64_t)(uintptr_t)&o->number;
+		args.set_tid_size = 1;
+	}
+	pid = priv_clone3(&args);
+	if (pid != 0)
+		return pid;
+	close(n->far);
+	close(n->socket);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	run(o->socket, o->peer);
+	_exit(127);
+}
+
+__attribute__((noreturn)) static void nsinit_main(const struct nsinit *n,
+						  void (*run)(int socket, int peer))
+{
+	int socket = n->far, result;
+	struct order order;
+	sigset_t all, mask;
 	char byte = 0;
 	pid_t pid;
 
+	/* Signals to the tool's process group are its business and the program's. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
 	/*
 	 * Of a process that is not dumpable, as a tool with a file capability, nobody may write the
 	 * maps.  Safe: over a namespace of our own user that one has all powers anyway.
 	 */
 	prctl(PR_SET_DUMPABLE, 1);
-	/* The tool writes our uid and gid maps first; its death is our end too. */
-	if (send(socket, &byte, 1, MSG_NOSIGNAL) != 1 || read(socket, &byte, 1) != 1)
+	/* The tool writes our uid and gid maps first. */
+	if (!tell(socket, &byte, 1) || !receive(socket, n->tool, &byte, 1))
 		_exit(127);
 	/* A partly covered /proc cannot be mounted anew: then the program sees the host's. */
 	priv_mount_private_proc(NULL);
-	if (number) {
-		args.set_tid = (uint64_t)(uintptr_t)number;
-		args.set_tid_size = 1;
-	}
-	pid = priv_clone3(&args);
-	if (pid == 0) {
-		close(socket);
-		run(arg);
+	if (!tell(socket, &byte, 1) || !receive(socket, n->tool, &order, sizeof order))
 		_exit(127);
-	}
-	if (pid < 0)
-		report(socket, (int)pid);
-	keep_only(socket);
-	/* Its signals are the program's business: ours is to wait. */
-	for (int sig = 1; sig < NSIG; sig++)
-		if (sig != SIGCHLD)
-			signal(sig, SIG_IGN);
+	pid = make_process(n, &order, &mask, run);
+	result = pid < 0 ? (int)pid : keep_only(socket);
 	priv_drop_all(NULL);
+	if (!tell(socket, &result, sizeof result) || result < 0)
+		_exit(127);
 	/* Until the program runs the tool's death ends the namespace: EOF comes instead of this byte. */
 	if (read(socket, &byte, 1) != 1)
 		_exit(127);
 	reap(socket, pid);
 }
 
-pid_t nsinit_start(const pid_t *number, void (*run)(const void *arg), const void *arg,
-		   pid_t *ret_init, int *ret_socket, struct error **err)
+static int clone_init(struct nsinit *n, void (*run)(int socket, int peer), struct error **err)
 {
-	struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS,
-				  .exit_signal = SIGCHLD};
-	int pair[2], r;
-	char byte = 0;
-	pid_t init;
+	struct clone_args args = {
+		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_FILES | CLONE_PIDFD,
+		.exit_signal = SIGCHLD,
+		.pidfd = (uint64_t)(uintptr_t)&n->pidfd,
+	};
+	int pair[2];
+	pid_t pid;
 
+	n->tool = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (n->tool < 0)
+		return fail_errno(err, errno, "cannot watch the own process");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return fail_errno(err, errno, "cannot make a socket pair");
-	init = priv_clone3(&args);
-	if (init == 0) {
-		close(pair[0]);
-		nsinit_main(pair[1], number, run, arg);
+	n->socket = pair[0];
+	n->far = pair[1];
+	pid = priv_clone3(&args);
+	if (pid == 0)
+		nsinit_main(n, run);
+	if (pid < 0)
+		return fail_errno(err, (int)-pid, "cannot make a private user namespace");
+	n->pid = pid;
+	return 0;
+}
+
+int nsinit_start(void (*run)(int socket, int peer), struct nsinit *ret, struct error **err)
+{
+	struct nsinit n = NSINIT_NONE;
+	char byte = 0;
+	int r = clone_init(&n, run, err);
+
+	if (r == 0 && !receive(n.socket, n.pidfd, &byte, 1))
+		r = fail(err, ECHILD, "the private namespace has ended");
+	if (r == 0)
+		r = priv_enter_userns_maps(n.pid, geteuid(), getegid(), err);
+	if (r == 0 && (!tell(n.socket, &byte, 1) || !receive(n.socket, n.pidfd, &byte, 1)))
+		r = fail(err, ECHILD, "the private namespace has ended");
+	if (r < 0) {
+		nsinit_end(&n);
+		return r;
 	}
-	close(pair[1]);
-	if (init < 0) {
-		close(pair[0]);
-		return fail_errno(err, (int)-init, "cannot make a private user namespace");
+	*ret = n;
+	return 0;
+}
+
+int nsinit_root(const struct nsinit *n, struct error **err)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/root", n->pid);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? fail_errno(err, errno, "cannot open the root of the private namespace") : fd;
+}
+
+int nsinit_newborn(struct nsinit *n, pid_t number, int socket, int peer, struct error **err)
+{
+	const struct order order = {number, socket, peer};
+	int result;
+
+	if (!tell(n->socket, &order, sizeof order) ||
+	    !receive(n->socket, n->pidfd, &result, sizeof result))
+		return fail(err, ECHILD, "the private namespace has ended");
+	/* Only the ends that are needed: from now on its death is EOF. */
+	close_fdp(&n->far);
+	close_fdp(&n->tool);
+	if (result < 0)
+		return fail_errno(err, -result, "cannot make process %d in a private namespace",
+				  number);
+	return 0;
+}
+
+void nsinit_end(struct nsinit *n)
+{
+	if (n->pid > 0) {
+		kill(n->pid, SIGKILL);
+		waitpid(n->pid, NULL, 0);
+		n->pid = 0;
 	}
-	r = read(pair[0], &byte, 1) != 1
-		    ? fail(err, ECHILD, "the private namespace has ended")
-		    : priv_enter_userns_maps(init, geteuid(), getegid(), err);
-	if (r < 0 || write(pair[0], &byte, 1) != 1) {
-		close(pair[0]);
-		kill(init, SIGKILL);
-		waitpid(init, NULL, 0);
-		return r < 0 ? r : fail(err, ECHILD, "the private namespace has ended");
-	}
-	*ret_init = init;
-	*ret_socket = pair[0];
-	return init;
+	nsinit_free(n);
+}
+
+void nsinit_free(struct nsinit *n)
+{
+	close_fdp(&n->socket);
+	close_fdp(&n->pidfd);
+	close_fdp(&n->far);
+	close_fdp(&n->tool);
 }

@@ -3,6 +3,11 @@
  * restored process with its old number, waits for all that live there,
  * and ends when the restored one ends.  It is a copy of the tool that keeps nothing:
  * no descriptor but its socket, no capability once its work is done.
+ *
+ * It comes early: the program's files are opened in its mount namespace, where the program
+ * will be.  (Between a descriptor of another one and a path, linkat(2) and renameat(2)
+ * cross devices: EXDEV.)  That the process inherits what is opened later, the init shares
+ * its table of descriptors with the tool until it has made the process.
  */
 #pragma once
 
@@ -10,11 +15,32 @@
 
 #include "base/error.h"
 
+struct nsinit {
+	pid_t pid;  /* as the tool sees it; 0: there is none */
+	int socket; /* to it; later it reports the wait status of the process there (4 bytes) */
+	int pidfd;  /* of it */
+	int far;    /* while the table is shared: its end of the socket */
+	int tool;   /* ... and a pidfd of the tool */
+};
+#define NSINIT_NONE ((struct nsinit){.socket = -1, .pidfd = -1, .far = -1, .tool = -1})
+
 /*
- * Starts it.  In the namespace a child with *number (NULL: any) calls run(arg), which
- * does not return.  Returns
- * the host's number of the init, whose socket reports the wait status
- * of the child (4 bytes), or -errno.
+ * Starts it.  The process that it makes later calls run(), which does not return and
+ * must not allocate: the tool may have threads.
  */
-pid_t nsinit_start(const pid_t *number, void (*run)(const void *arg), const void *arg,
-		   pid_t *ret_init, int *ret_socket, struct error **err);
+int nsinit_start(void (*run)(int socket, int peer), struct nsinit *ret, struct error **err);
+
+/* The root directory of its mount namespace (O_PATH). */
+int nsinit_root(const struct nsinit *n, struct error **err);
+
+/*
+ * A process in the namespace, with that number (0: any), which has a copy of our descriptors and
+ * calls run(socket, peer).  From now on the init has a table of its own, and ends
+ * with the tool until one byte through the socket tells it to go on alone.
+ */
+int nsinit_newborn(struct nsinit *n, pid_t number, int socket, int peer, struct error **err);
+
+/* Ends it, and all in its namespace. */
+void nsinit_end(struct nsinit *n);
+/* Closes what leads to it. */
+void nsinit_free(struct nsinit *n);

@@ -48,13 +48,10 @@ static void end_work(struct work *w)
 				waitpid(th->tid, NULL, __WALL);
 		waitpid((*t)->pid, NULL, __WALL);
 	}
-	if (!w->alive) {
-		close_fdp(&w->birth.parent_socket);
-		if (w->birth.parent > 0) {
-			kill(w->birth.parent, SIGKILL);
-			waitpid(w->birth.parent, NULL, 0);
-		}
-	}
+	if (w->alive)
+		nsinit_free(&w->birth.init);
+	else
+		nsinit_end(&w->birth.init);
 	if (w->limit_raised)
 		setrlimit(RLIMIT_NOFILE, &w->files);
 	rebuild_free(&w->rebuild);
@@ -264,7 +261,7 @@ static int let_go(struct work *w, struct rebuilt_task *t, struct error **err)
 		w->rebuild.options->progress(w->rebuild.options->progress_arg, UINT64_MAX);
 	if (t->record->stop_signal)
 		kill(t->pid, SIGSTOP);
-	if (w->birth.parent_socket >= 0 && write(w->birth.parent_socket, &byte, 1) != 1)
+	if (w->birth.init.pid && write(w->birth.init.socket, &byte, 1) != 1)
 		return fail(err, ECHILD, "the private namespace has ended");
 	w->alive = true;
 	give_terminal(w, t->pid);
@@ -277,8 +274,8 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 		   struct error **err)
 {
 	struct work w __attribute__((cleanup(end_work))) = {
-		.birth = {.parent_socket = -1, .lifeline = -1},
-		.rebuild = {.options = o},
+		.birth = {.init = NSINIT_NONE},
+		.rebuild = {.options = o, .root = AT_FDCWD},
 	};
 	cleanup_image_reader struct image_reader *reader = NULL;
 	struct rebuilt_task *t;
@@ -297,7 +294,9 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 	}
 	t = w.rebuild.tasks.items[0];
 	fill.reader = reader;
-	res = open_files(&w.rebuild, err);
+	res = prepare_birth(&w.rebuild, &w.birth, err);
+	if (res == 0)
+		res = open_files(&w.rebuild, err);
 	if (res == 0)
 		res = fill_contents(&w.rebuild, &fill, err);
 	if (res == 0)
@@ -319,7 +318,7 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 		error_set_outcome(err ? *err : NULL, OUTCOME_FAILED);
 		return res;
 	}
-	*ret = (struct revived){t->pid, w.birth.parent, fd_steal(&w.birth.parent_socket)};
+	*ret = (struct revived){t->pid, w.birth.init.pid, fd_steal(&w.birth.init.socket)};
 	return 0;
 }
 

@@ -98,10 +98,9 @@ static int device_check(const struct rebuild *r, const ProtobufCMessage *base, s
 static int device_open(struct rebuild *r, struct rebuilt_file *f, struct error **err)
 {
 	const Rec__Device *m = (const Rec__Device *)f->message;
-	cleanup_close int fd = path_reopen(m->path, m->file, err);
+	cleanup_close int fd = path_reopen(r->root, m->path, m->file, err);
 	struct stat st;
 
-	(void)r;
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0 || !same_device(m, &st))

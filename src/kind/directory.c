@@ -64,19 +64,7 @@ static int directory_open(struct rebuild *r, struct rebuilt_file *f, struct erro
 {
 	const Rec__Directory *m = (const Rec__Directory *)f->message;
 
-	(void)r;
-	return path_reopen(m->path, m->file, err);
-}
-
-static int directory_settle(struct rebuild *r, struct rebuilt_task *t, const ProtobufCMessage *base,
-			    int fd, struct batch *b, struct error **err)
-{
-	const Rec__Directory *m = (const Rec__Directory *)base;
-
-	(void)fd;
-	(void)err;
-	path_settle(r, t, m->file, m->path, b);
-	return 0;
+	return path_reopen(r->root, m->path, m->file, err);
 }
 
 const struct kind kind_directory = {
@@ -89,6 +77,5 @@ const struct kind kind_directory = {
 		.validate = directory_validate,
 		.check = directory_check,
 		.open = directory_open,
-		.settle = directory_settle,
 	},
 };

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -161,7 +162,8 @@ static int generated_open(struct rebuild *r, struct rebuilt_file *f, struct erro
 			return fail_errno(err, errno, "cannot open /dev/null");
 		return fd_steal(&fd);
 	}
-	fd = path_reopen(m->path, m->file, err);
+	/* A private /proc covers what is mounted below ours: the task tries its own at the end. */
+	fd = path_reopen(AT_FDCWD, m->path, m->file, err);
 	if (fd < 0)
 		return fd;
 	if (path_fs_class(fd) != FS_GENERATED)
@@ -188,7 +190,11 @@ static int generated_settle(struct rebuild *r, struct rebuilt_task *t, const Pro
 
 	(void)fd;
 	if (!is_own(m)) {
-		path_settle(r, t, m->file, m->path, b);
+		/* In a private namespace it may tell of another one; where it is not, ours stays. */
+		if (r->private_pids)
+			path_open_in_task(t, m->file, m->path,
+					  RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+					  BATCH_MAY_FAIL, b);
 		return 0;
 	}
 	path = current_path(r, m);

@@ -192,7 +192,7 @@ static int check_free(const Rec__Lock *l, const struct rebuilt_file *f, struct e
 		return 0;
 	if (!path)
 		return 0;
-	fd = path_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	fd = path_open(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	/* Our own owner, hence in the way of none but others. */
 	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &range) < 0 || range.l_type == F_UNLCK)
 		return 0;

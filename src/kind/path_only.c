@@ -66,19 +66,7 @@ static int path_only_open(struct rebuild *r, struct rebuilt_file *f, struct erro
 {
 	const Rec__PathOnly *m = (const Rec__PathOnly *)f->message;
 
-	(void)r;
-	return path_reopen(m->path, m->file, err);
-}
-
-static int path_only_settle(struct rebuild *r, struct rebuilt_task *t, const ProtobufCMessage *base,
-			    int fd, struct batch *b, struct error **err)
-{
-	const Rec__PathOnly *m = (const Rec__PathOnly *)base;
-
-	(void)fd;
-	(void)err;
-	path_settle(r, t, m->file, m->path, b);
-	return 0;
+	return path_reopen(r->root, m->path, m->file, err);
 }
 
 const struct kind kind_path_only = {
@@ -91,6 +79,5 @@ const struct kind kind_path_only = {
 		.validate = path_only_validate,
 		.check = path_only_check,
 		.open = path_only_open,
-		.settle = path_only_settle,
 	},
 };

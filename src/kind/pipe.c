@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "task/description.h"
+#include "task/path.h"
 
 #define PIPE_STATUS     (O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK)
 #define PIPE_SIZE_MAX   (1u << 31)   /* the kernel's own limit of a capacity */
@@ -228,6 +229,7 @@ static int pipe_check(const struct rebuild *r, const ProtobufCMessage *message, 
 	int mode = (int)m->file->flags & O_ACCMODE;
 	int access = mode == O_RDONLY ? R_OK : mode == O_WRONLY ? W_OK : R_OK | W_OK;
 	const struct rebuilt_file *owner = rebuilt_file(r, (uint32_t)m->pipe);
+	cleanup_close int fd = -1;
 	struct stat st;
 
 	if (!owner || owner->kind != &kind_pipe)
@@ -236,12 +238,15 @@ static int pipe_check(const struct rebuild *r, const ProtobufCMessage *message, 
 		return standard_check(r, m->standard - 1, m->file->flags, err);
 	if (!m->path[0])
 		return 0;
-	if (stat(m->path, &st) < 0)
-		return refuse(err, errno, "make it with mkfifo(1)", "the named pipe %s: %s",
-			      m->path, strerror(errno));
+	fd = path_open(AT_FDCWD, m->path, O_PATH);
+	if (fd < 0)
+		return refuse(err, -fd, "make it with mkfifo(1)", "the named pipe %s: %s",
+			      m->path, strerror(-fd));
+	if (fstat(fd, &st) < 0)
+		return fail_errno(err, errno, "%s", m->path);
 	if (!S_ISFIFO(st.st_mode))
 		return refuse(err, EINVAL, NULL, "%s is not a named pipe any more", m->path);
-	if (faccessat(AT_FDCWD, m->path, access, AT_EACCESS) < 0)
+	if (faccessat(fd, "", access, AT_EMPTY_PATH | AT_EACCESS) < 0)
 		return refuse(err, errno, NULL, "the named pipe %s may not be opened as before",
 			      m->path);
 	return 0;
@@ -315,24 +320,25 @@ static int open_pipe(struct rebuilt_shared *s, const Rec__Pipe *m, const Rec__Pi
  * lets writers in, and keeps the content while it is being opened.  A reader that has
  * never seen a writer must not see one now: it would be told of a hangup.
  */
-static int open_fifo(struct rebuilt_shared *s, const Rec__Pipe *m, const Rec__Pipe *first,
-		     struct error **err)
+static int open_fifo(int root, struct rebuilt_shared *s, const Rec__Pipe *m,
+		     const Rec__Pipe *first, struct error **err)
 {
 	int mode = (int)m->file->flags & O_ACCMODE, size = 0, fd, r;
 
 	if (s->fds[0] < 0 && (mode == O_WRONLY || m->no_writers || first->content.len)) {
-		s->fds[0] = open(m->path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-		if (s->fds[0] < 0)
-			return fail_errno(err, errno, "%s", m->path);
+		fd = path_open(root, m->path, O_RDWR | O_NONBLOCK);
+		if (fd < 0)
+			return fail_errno(err, -fd, "%s", m->path);
+		s->fds[0] = fd;
 		if (first->content.len && ioctl(s->fds[0], FIONREAD, &size) == 0 && size > 0)
 			return fail(err, EBUSY, "%s holds data of another process", m->path);
 		r = fill(s->fds[0], first, err);
 		if (r < 0)
 			return error_wrap(err, r, "%s", m->path);
 	}
-	fd = open(m->path, mode | O_NONBLOCK | O_CLOEXEC);
+	fd = path_open(root, m->path, mode | O_NONBLOCK);
 	if (fd < 0)
-		return fail_errno(err, errno, "%s", m->path);
+		return fail_errno(err, -fd, "%s", m->path);
 	/* Others may use it by now: then its size is theirs to choose. */
 	if (first->capacity && fcntl(fd, F_GETPIPE_SZ) != (int)first->capacity)
 		fcntl(fd, F_SETPIPE_SZ, first->capacity);
@@ -355,7 +361,7 @@ static int pipe_open(struct rebuild *r, struct rebuilt_file *f, struct error **e
 	s = rebuilt_share(r, kind_pipe.tag, m->pipe);
 	if (!s)
 		return fail(err, ENOMEM, "out of memory");
-	fd = m->path[0] ? open_fifo(s, m, first, err) : open_pipe(s, m, first, err);
+	fd = m->path[0] ? open_fifo(r->root, s, m, first, err) : open_pipe(s, m, first, err);
 	if (fd < 0)
 		return fd;
 	f->fd = fd;

@@ -111,9 +111,9 @@ static int ghost_look(const struct rebuild *r, uint32_t content, struct ghost *r
 }
 
 /* A nameless file in a directory, or -errno. */
-static int make_nameless(const char *directory, const struct ghost *g)
+static int make_nameless(int root, const char *directory, const struct ghost *g)
 {
-	cleanup_close int dir = path_open(directory, O_PATH | O_DIRECTORY);
+	cleanup_close int dir = path_open(root, directory, O_PATH | O_DIRECTORY);
 	struct statvfs fs;
 	int fd;
 
@@ -125,7 +125,7 @@ static int make_nameless(const char *directory, const struct ghost *g)
 	return fd < 0 ? -errno : fd;
 }
 
-static int ghost_make(const struct ghost *g, struct error **err)
+static int ghost_make(const struct rebuild *r, const struct ghost *g, struct error **err)
 {
 	cleanup_free char *parent = path_parent(g->owner->path);
 	const char *const places[] = {parent, "/tmp", "/dev/shm"};
@@ -133,7 +133,7 @@ static int ghost_make(const struct ghost *g, struct error **err)
 
 	for (size_t i = 0; fd < 0 && i < sizeof places / sizeof places[0]; i++)
 		if (places[i])
-			fd = make_nameless(places[i], g);
+			fd = make_nameless(r->root, places[i], g);
 	/* Memory is always there, and is a regular file too. */
 	if (fd < 0)
 		fd = memfd_create("deleted", MFD_CLOEXEC);
@@ -165,7 +165,7 @@ static int ghost_inode(struct rebuild *r, uint32_t content, struct rebuilt_share
 	n = ghost_look(r, content, &g, err);
 	if (n < 0)
 		return n;
-	n = ghost_make(&g, err);
+	n = ghost_make(r, &g, err);
 	if (n < 0)
 		return n;
 	/* Memory in its place has no such flag. */

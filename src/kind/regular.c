@@ -227,7 +227,8 @@ static int regular_open(struct rebuild *r, struct rebuilt_file *f, struct error 
 {
 	const Rec__Regular *m = (const Rec__Regular *)f->message;
 
-	return m->deleted ? ghost_open(r, f, err) : path_reopen(m->path, m->file, err);
+	return m->deleted ? ghost_open(r, f, err)
+			  : path_reopen(r->root, m->path, m->file, err);
 }
 
 static int regular_fill_done(struct rebuild *r, struct rebuilt_file *f, struct error **err)

@@ -79,7 +79,7 @@ bool path_valid(const char *path)
 	return path && path[0] == '/' && strlen(path) < PATH_MAX;
 }
 
-int path_open(const char *path, int flags)
+int path_open(int root, const char *path, int flags)
 {
 	struct open_how how = {
 		.flags = (unsigned int)(flags | O_CLOEXEC),
@@ -87,17 +87,19 @@ int path_open(const char *path, int flags)
 	};
 	long fd;
 
+	if (root != AT_FDCWD)
+		how.resolve |= RESOLVE_IN_ROOT;
 	if (!(flags & O_PATH))
 		how.flags |= KERNEL_O_LARGEFILE | O_NOCTTY;
 	do
-		fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+		fd = syscall(SYS_openat2, root, path, &how, sizeof how);
 	while (fd < 0 && (errno == EINTR || errno == EAGAIN) && !(flags & O_NONBLOCK));
 	return fd < 0 ? -errno : (int)fd;
 }
 
 bool path_names(const char *path, const struct stat *st)
 {
-	cleanup_close int fd = path_open(path, O_PATH | O_NOFOLLOW);
+	cleanup_close int fd = path_open(AT_FDCWD, path, O_PATH | O_NOFOLLOW);
 	struct stat now;
 
 	return fd >= 0 && fstat(fd, &now) == 0 && now.st_dev == st->st_dev &&
@@ -108,7 +110,7 @@ char *path_find_inode(const char *directory, const struct stat *st)
 {
 	char *found = NULL;
 	struct dirent *e;
-	int fd = path_open(directory, O_RDONLY | O_DIRECTORY);
+	int fd = path_open(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!dir) {
@@ -269,7 +271,7 @@ static int check_access(int fd, const struct stat *st, const Rec__File *file,
 int path_check(const struct rebuild *r, const Rec__File *file, const char *path,
 	       struct stat *ret_st, struct error **err)
 {
-	cleanup_close int fd = path_open(path, O_PATH | O_NOFOLLOW);
+	cleanup_close int fd = path_open(AT_FDCWD, path, O_PATH | O_NOFOLLOW);
 	cleanup_free char *role = NULL;
 	const char *lacking = NULL;
 	struct stat st;
@@ -325,9 +327,9 @@ static int settle_description(int fd, const Rec__File *file, struct error **err)
  * made it so from the beginning, as git does.  Its owner may do again what
  * he did then: change the mode, open it, and put the mode back.
  */
-static int open_lent(const char *path, int flags)
+static int open_lent(int root, const char *path, int flags)
 {
-	cleanup_close int fd = path_open(path, O_PATH | O_NOFOLLOW);
+	cleanup_close int fd = path_open(root, path, O_PATH | O_NOFOLLOW);
 	cleanup_free char *link = str_format("/proc/self/fd/%d", fd);
 	struct stat st;
 	int own;
@@ -335,7 +337,7 @@ static int open_lent(const char *path, int flags)
 	if (!link || fd < 0 || fstat(fd, &st) < 0 || !is_lendable(&st) ||
 	    chmod(link, (st.st_mode & 07777) | S_IRUSR | S_IWUSR) < 0)
 		return -EACCES;
-	own = path_open(path, flags);
+	own = path_open(root, path, flags);
 	if (chmod(link, st.st_mode & 07777) < 0) {
 		int errnum = errno;
 
@@ -345,15 +347,15 @@ static int open_lent(const char *path, int flags)
 	return own;
 }
 
-int path_reopen(const char *path, const Rec__File *file, struct error **err)
+int path_reopen(int root, const char *path, const Rec__File *file, struct error **err)
 {
 	int flags = open_flags(file) | (file->flags & O_PATH ? 0 : O_NONBLOCK);
-	cleanup_close int fd = path_open(path, flags);
+	cleanup_close int fd = path_open(root, path, flags);
 	struct stat st;
 	int r;
 
 	if (fd == -EACCES)
-		fd = open_lent(path, flags);
+		fd = open_lent(root, path, flags);
 	if (fd < 0)
 		return fail_errno(err, -fd, "cannot open %s", path);
 	if (fstat(fd, &st) < 0)
@@ -406,13 +408,4 @@ void path_open_in_task(const struct rebuilt_task *t, const Rec__File *file, cons
 	}
 	call = batch_call(b, flags, SYS_close, 0);
 	batch_refer(b, call, 0, opened);
-}
-
-void path_settle(const struct rebuild *r, const struct rebuilt_task *t, const Rec__File *file,
-		 const char *path, struct batch *b)
-{
-	/* Had the first call failed, the others would get its errno for a descriptor: EBADF. */
-	if (r->private_pids)
-		path_open_in_task(t, file, path, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-				  BATCH_MAY_FAIL, b);
 }

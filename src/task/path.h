@@ -29,8 +29,9 @@ bool path_valid(const char *path);
  * openat2(2) of a path as the kernel writes it, hence one without symbolic
  * links: that a component has become one is an error (-ELOOP) and not
  * followed, because whoever put it there need not be the user.
+ * root: a directory that the path begins at (rebuild.root), AT_FDCWD: our own root.
  */
-int path_open(const char *path, int flags);
+int path_open(int root, const char *path, int flags);
 
 /* path leads to this very inode. */
 bool path_names(const char *path, const struct stat *st);
@@ -66,19 +67,9 @@ int path_check(const struct rebuild *r, const Rec__File *file, const char *path,
 
 /*
  * Opens it with the type, access mode, status flags and position of the
- * record.  O_ASYNC is not set: an owner must be known before.
+ * record.  O_ASYNC is not set: an owner must be known before.  root as for path_open().
  */
-int path_reopen(const char *path, const Rec__File *file, struct error **err);
-
-/*
- * In a private namespace the program sees copies of our mounts.  What the
- * tool has opened belongs to the originals: fchdir(2) to it leaves the tree, and
- * linkat(2) between it and a path crosses devices (EXDEV).  So the task opens it
- * once more itself; where it cannot, the tool's stays.  (Not for regular files:
- * leases need a file that is open only once, and the tool has it open too.)
- */
-void path_settle(const struct rebuild *r, const struct rebuilt_task *t, const Rec__File *file,
-		 const char *path, struct batch *b);
+int path_reopen(int root, const char *path, const Rec__File *file, struct error **err);
 
 /* How a task opens path itself, for all its numbers of the file; flags: of the batch entries. */
 void path_open_in_task(const struct rebuilt_task *t, const Rec__File *file, const char *path,

@@ -100,4 +100,5 @@ void rebuild_free(struct rebuild *r)
 	vec_free(&r->tasks);
 	if (r->inventory)
 		rec__inventory__free_unpacked(r->inventory, NULL);
+	close_fdp(&r->root);
 }

@@ -90,7 +90,8 @@ struct rebuild {
 	VEC(struct rebuilt_file) files;
 	VEC(struct rebuilt_state) states; /* sorted by tag and owner */
 	VEC(struct rebuilt_shared) shared;
-	bool private_pids; /* the tasks live in a private user and pid namespace */
+	bool private_pids; /* the tasks live in a private user, pid and mount namespace */
+	int root; /* of that: the program's files are opened there; AT_FDCWD: they see what we see */
 };
 
 struct rebuilt_file *rebuilt_file(const struct rebuild *r, uint32_t id);
