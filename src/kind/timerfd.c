@@ -46,7 +46,7 @@ static struct timespec timespec(uint64_t ns)
  * its ticks and the time to the next are up to date.  timerfd_gettime(2) looks,
  * and no program can tell that it did.
  */
-static int look(const struct file *f, struct fdinfo *ret)
+static int look_once(const struct file *f, struct fdinfo *ret)
 {
 	cleanup_free char *path = str_format("/proc/self/fdinfo/%d", f->own), *text = NULL;
 	struct itimerspec now;
@@ -58,6 +58,35 @@ static int look(const struct file *f, struct fdinfo *ret)
 		return -errno;
 	n = fd_slurp(AT_FDCWD, path, &text);
 	return n < 0 ? (int)n : fdinfo_parse(text, (size_t)n, ret);
+}
+
+/*
+ * No time left and no tick: a timer that is not running, or one whose time has come but whose
+ * interrupt has not, which a moment tells apart.  No time left and ticks: it has
+ * expired between the two looks.
+ */
+static int look(const struct file *f, struct fdinfo *ret)
+{
+	for (int tries = 0; tries < 5; tries++) {
+		cleanup_fdinfo struct fdinfo info = {0};
+		int r;
+
+		if (tries > 0)
+			usleep(300);
+		r = look_once(f, &info);
+		if (r < 0)
+			return r;
+		fdinfo_free(ret);
+		*ret = info;
+		info = (struct fdinfo){0};
+		if (nanoseconds(ret->timer_value) ||
+		    (ret->timer_ticks && !nanoseconds(ret->timer_interval)))
+			return 0;
+	}
+	/* It expires faster than one can look. */
+	if (ret->timer_ticks)
+		ret->timer_value.tv_nsec = 1;
+	return 0;
 }
 
 static int timerfd_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
