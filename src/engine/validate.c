@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "arch/arch.h"
 #include "engine/load.h"
+#include "engine/mappings.h"
 #include "engine/records.h"
 #include "engine/timeout.h"
 #include "kind/kind.h"
@@ -25,28 +27,76 @@ static int bad(struct error **err, const char *what)
 	return refuse(err, EBADMSG, NULL, "the image contradicts itself: %s", what);
 }
 
-static int validate_area(const struct rebuild *r, const Rec__Area *a, uint64_t *last,
-			 struct error **err)
+/* Nothing that fills, locks or replaces memory on its way. */
+static bool area_flags_known(uint32_t flags)
 {
-	const struct rebuilt_file *f = a->file ? rebuilt_file(r, a->file) : NULL;
-	uint32_t type = a->flags & MAP_TYPE;
+	const uint32_t known = MAP_TYPE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_NORESERVE |
+			       MAP_HUGETLB;
+	uint32_t rest = flags & ~known;
 
-	if (a->special) /* the kernel's; only its place matters */
-		return a->special > 4 ? bad(err, "an area of an unknown sort") : 0;
+	return !rest || ((flags & MAP_HUGETLB) && !(rest & ~((uint32_t)MAP_HUGE_MASK << MAP_HUGE_SHIFT)));
+}
+
+/* What describes memory; other advice is an order to drop, to punch or to fetch. */
+static bool advice_known(uint32_t advice)
+{
+	switch (advice) {
+	case MADV_DONTFORK:
+	case MADV_WIPEONFORK:
+	case MADV_DONTDUMP:
+	case MADV_MERGEABLE:
+	case MADV_HUGEPAGE:
+	case MADV_NOHUGEPAGE:
+	case MADV_SEQUENTIAL:
+	case MADV_RANDOM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool ranges_within(Rec__Range *const *ranges, size_t count, const Rec__Area *a)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ranges[i]->start < a->start || ranges[i]->end > a->end ||
+		    ranges[i]->start >= ranges[i]->end)
+			return false;
+	return true;
+}
+
+/* Areas are in order, the kernel's own among them: the restore searches them. */
+static int validate_place(const Rec__Area *a, uint64_t *last, struct error **err)
+{
+	/* It is never moved, and stands above all that is the program's. */
+	if (a->special == AREA_VSYSCALL)
+		return 0;
 	if ((a->start | a->end | a->offset) & (ARCH_PAGE_SIZE - 1) || a->start >= a->end ||
 	    a->start < *last || a->end > ARCH_USER_END_5LEVEL)
 		return bad(err, "areas that overlap or do not stand on pages");
 	*last = a->end;
+	return 0;
+}
+
+static int validate_area(const struct rebuild *r, const Rec__Area *a, struct error **err)
+{
+	const struct rebuilt_file *f = a->file ? rebuilt_file(r, a->file) : NULL;
+	uint32_t type = a->flags & MAP_TYPE;
+
+	if (a->special)
+		return a->special > AREA_VSYSCALL ? bad(err, "an area of an unknown sort") : 0;
 	if (type != MAP_SHARED && type != MAP_PRIVATE)
 		return bad(err, "an area that is neither shared nor private");
 	if (a->prot & ~(uint32_t)(PROT_READ | PROT_WRITE | PROT_EXEC) || a->lock > 2)
 		return bad(err, "an area with an unknown protection");
+	if (!area_flags_known(a->flags))
+		return bad(err, "an area with unknown flags");
 	if ((a->flags & MAP_ANONYMOUS) ? a->file != 0 : !f)
 		return bad(err, "an area without its file");
-	for (size_t i = 0; i < a->n_guards; i++)
-		if (a->guards[i]->start < a->start || a->guards[i]->end > a->end ||
-		    a->guards[i]->start >= a->guards[i]->end)
-			return bad(err, "guard pages outside their area");
+	for (size_t i = 0; i < a->n_advice; i++)
+		if (!advice_known(a->advice[i]))
+			return bad(err, "an area with unknown advice");
+	if (!ranges_within(a->guards, a->n_guards, a) || !ranges_within(a->huge, a->n_huge, a))
+		return bad(err, "guard or huge pages outside their area");
 	return 0;
 }
 
@@ -59,9 +109,13 @@ static int validate_memory(const struct rebuild *r, const struct rebuilt_task *t
 		return bad(err, "a process without memory");
 	if (t->memory->auxv.len > 4096 || t->memory->auxv.len % 16)
 		return bad(err, "an auxiliary vector of an odd size");
+	if (t->memory->lock_future & ~(uint32_t)(MCL_FUTURE | MCL_ONFAULT))
+		return bad(err, "memory that is locked in an unknown way");
 	for (size_t i = 0; i < t->memory->n_areas; i++) {
-		int res = validate_area(r, t->memory->areas[i], &last, err);
+		int res = validate_place(t->memory->areas[i], &last, err);
 
+		if (res == 0)
+			res = validate_area(r, t->memory->areas[i], err);
 		if (res < 0)
 			return res;
 	}
@@ -135,6 +189,49 @@ static int validate_task(struct rebuild *r, struct rebuilt_task *t, struct error
 	return res;
 }
 
+static int by_kind_and_owner(const void *a, const void *b)
+{
+	const struct rebuilt_state *x = a, *y = b;
+	uint32_t of_x = kind_owner(x->message), of_y = kind_owner(y->message);
+
+	if (x->kind != y->kind)
+		return x->kind->tag < y->kind->tag ? -1 : 1;
+	return of_x < of_y ? -1 : of_x > of_y;
+}
+
+/* One of them would be restored, and nobody could say which. */
+static int validate_no_doubles(const struct rebuild *r, struct error **err)
+{
+	size_t count = r->states.count;
+	struct rebuilt_state *sorted = calloc(count + 1, sizeof *sorted);
+	bool doubled = false;
+
+	if (!sorted)
+		return fail(err, ENOMEM, "out of memory");
+	if (count) {
+		memcpy(sorted, r->states.items, count * sizeof *sorted);
+		qsort(sorted, count, sizeof *sorted, by_kind_and_owner);
+	}
+	for (size_t i = 1; i < count && !doubled; i++)
+		doubled = by_kind_and_owner(&sorted[i - 1], &sorted[i]) == 0;
+	free(sorted);
+	return doubled ? bad(err, "two states of one kind for one process or thread") : 0;
+}
+
+static int validate_states(const struct rebuild *r, struct error **err)
+{
+	vec_each(s, &r->states) {
+		uint32_t owner = kind_owner(s->message);
+		int res = s->kind->state->validate ? s->kind->state->validate(s->message, err) : 0;
+
+		if (res < 0)
+			return error_wrap(err, res, "the image is damaged (%s)", s->kind->name);
+		if (s->kind->state->per_thread ? !rebuilt_thread(r, owner) : !rebuilt_task(r, owner))
+			return bad(err, "state of a process or thread that it does not have");
+	}
+	return validate_no_doubles(r, err);
+}
+
 int validate_image(struct rebuild *r, struct error **err)
 {
 	if (!r->inventory || r->tasks.count == 0)
@@ -154,14 +251,5 @@ int validate_image(struct rebuild *r, struct error **err)
 		if (res < 0)
 			return res;
 	}
-	vec_each(s, &r->states) {
-		uint32_t owner = kind_owner(s->message);
-		int res = s->kind->state->validate ? s->kind->state->validate(s->message, err) : 0;
-
-		if (res < 0)
-			return error_wrap(err, res, "the image is damaged (%s)", s->kind->name);
-		if (s->kind->state->per_thread ? !rebuilt_thread(r, owner) : !rebuilt_task(r, owner))
-			return bad(err, "state of a process or thread that it does not have");
-	}
-	return 0;
+	return validate_states(r, err);
 }
