@@ -126,7 +126,8 @@ static int limits_validate(const ProtobufCMessage *message, struct error **err)
 		    (i && l->resource <= m->limits[i - 1]->resource))
 			return fail(err, EINVAL, "an impossible limit (resource %u)", l->resource);
 	}
-	if (abs(m->oom_score_adj) > OOM_SCORE_ADJ_MAX)
+	/* Not abs(3), which knows no INT_MIN. */
+	if (m->oom_score_adj < -OOM_SCORE_ADJ_MAX || m->oom_score_adj > OOM_SCORE_ADJ_MAX)
 		return fail(err, EINVAL, "an impossible oom_score_adj: %d", m->oom_score_adj);
 	return 0;
 }
