@@ -225,7 +225,10 @@ def measure_row(user, tools, built, scratch, row, repeat):
 
 
 def cell(medians, thing, floor):
-    ratio = f" ({medians[thing] / medians[floor]:.1f}x)" if floor != "idle" else ""
+    """Times the floor only where there are bytes enough for that to mean something."""
+    ratio = ""
+    if floor != "idle" and medians["bytes"] >= 16 << 20:
+        ratio = f" ({medians[thing] / medians[floor]:.1f}x)"
     return f"{medians[thing] * 1e3:.1f}{ratio}"
 
 
