@@ -252,6 +252,21 @@ static void give_terminal(const struct work *w, pid_t pid)
 	kill(pid, SIGWINCH);
 }
 
+/*
+ * A thread that runs already may end the process before the others are released.  Those are then reported
+ * to us, their tracer, before its parent can hear of the end; our own child's end
+ * is left for revived_wait().
+ */
+static void release_thread(const struct work *w, const struct rebuilt_task *t, pid_t tid)
+{
+	struct stop stop;
+
+	if (trace_detach(tid, 0) != -ESRCH || (tid == t->pid && !w->birth.init.pid))
+		return;
+	while (trace_wait(tid, &stop) == 0 && stop.kind != STOP_GONE)
+		trace_detach(tid, 0);
+}
+
 static int let_go(struct work *w, struct rebuilt_task *t, struct error **err)
 {
 	char byte = 0;
@@ -266,7 +281,7 @@ static int let_go(struct work *w, struct rebuilt_task *t, struct error **err)
 	w->alive = true;
 	give_terminal(w, t->pid);
 	for (size_t i = t->threads.count; i-- > 0;)
-		trace_detach(t->threads.items[i].tid, 0);
+		release_thread(w, t, t->threads.items[i].tid);
 	return 0;
 }
 
