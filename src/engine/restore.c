@@ -91,6 +91,10 @@ static int check_all(struct work *w, struct error **err)
 	int res;
 
 	check_space(r, &found);
+	if (!priv_may(&w->priv, PRIV_SET_MM_MAP))
+		refuse(&found, EPERM, "use a kernel with CONFIG_CHECKPOINT_RESTORE",
+		       "this kernel lets no program say where its heap, arguments and environment "
+		       "are (PR_SET_MM_MAP)");
 	plan_numbers(r, &w->priv, &w->birth, &found);
 	raise_file_limit(w, &found);
 	vec_each(f, &r->files)

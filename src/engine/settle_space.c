@@ -21,22 +21,42 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
-static void add_advice(const Rec__Area *a, struct batch *b)
+static const char doing[] = "finishing the program's memory";
+
+static int advise_ranges(Rec__Range *const *ranges, size_t count, uint32_t flags, int advice,
+			 struct injection *in, struct batch *b, struct error **err)
+{
+	for (size_t i = 0; i < count; i++) {
+		int res = make_room(in, b, 1, doing, err);
+
+		if (res < 0)
+			return res;
+		batch_call(b, flags, SYS_madvise, ranges[i]->start, ranges[i]->end - ranges[i]->start,
+			   (uint64_t)advice);
+	}
+	return 0;
+}
+
+static int finish_area(const Rec__Area *a, struct injection *in, struct batch *b,
+		       struct error **err)
 {
 	/* Huge where it was huge: asked for or not, some is not given while it is filled. */
-	for (size_t k = 0; k < a->n_huge; k++)
-		batch_call(b, BATCH_MAY_FAIL, SYS_madvise, a->huge[k]->start,
-			   a->huge[k]->end - a->huge[k]->start, MADV_COLLAPSE);
+	int res = advise_ranges(a->huge, a->n_huge, BATCH_MAY_FAIL, MADV_COLLAPSE, in, b, err);
+
+	if (res == 0)
+		res = advise_ranges(a->guards, a->n_guards, 0, MADV_GUARD_INSTALL, in, b, err);
+	if (res == 0)
+		res = make_room(in, b, (uint32_t)a->n_advice + 1, doing, err);
+	if (res < 0)
+		return res;
 	for (size_t k = 0; k < a->n_advice; k++)
 		if (a->advice[k] != MADV_HUGEPAGE && a->advice[k] != MADV_NOHUGEPAGE)
 			batch_call(b, BATCH_MAY_FAIL, SYS_madvise, a->start, a->end - a->start,
 				   a->advice[k]);
-	for (size_t k = 0; k < a->n_guards; k++)
-		batch_call(b, 0, SYS_madvise, a->guards[k]->start,
-			   a->guards[k]->end - a->guards[k]->start, MADV_GUARD_INSTALL);
 	if (a->lock)
 		batch_call(b, 0, SYS_mlock2, a->start, a->end - a->start,
 			   a->lock == 2 ? MLOCK_ONFAULT : 0);
+	return 0;
 }
 
 /* What /proc/PID/{cmdline,environ,auxv,stat} show, and where brk(2) stands: PR_SET_MM_MAP takes no capability. */
@@ -66,7 +86,6 @@ static void add_layout(const Rec__Memory *m, struct batch *b)
 int finish_space(const struct rebuild *r, struct rebuilt_task *t, struct injection *in,
 		 struct error **err)
 {
-	static const char doing[] = "finishing the program's memory";
 	struct batch b cleanup_batch = {0};
 	int res;
 
@@ -78,10 +97,9 @@ int finish_space(const struct rebuild *r, struct rebuilt_task *t, struct injecti
 
 		if (a->special)
 			continue;
-		res = make_room(in, &b, (uint32_t)(3 + a->n_advice + a->n_guards + a->n_huge), doing, err);
+		res = finish_area(a, in, &b, err);
 		if (res < 0)
 			return res;
-		add_advice(a, &b);
 	}
 	res = make_room(in, &b, BATCH_ENTRIES, doing, err);
 	if (res < 0)
