@@ -19,6 +19,7 @@ import concurrent.futures
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -191,6 +192,7 @@ def parse_arguments():
 def main():
     options = parse_arguments()
     os.umask(0o022)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up then, too
     machine = Machine(keep=options.keep, time_scale=options.time_scale)
     report = Report(options.verbose)
     try:
