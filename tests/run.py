@@ -193,6 +193,10 @@ def main():
     options = parse_arguments()
     os.umask(0o022)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up then, too
+    # A shell starts its background jobs with these ignored, and programs under test inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     machine = Machine(keep=options.keep, time_scale=options.time_scale)
     report = Report(options.verbose)
     try:
