@@ -12,7 +12,7 @@ build=(gcc libc6-dev make meson ninja-build pkg-config binutils protobuf-c-compi
 	libprotobuf-c-dev libzstd-dev libxxhash-dev libcap-dev libcmocka-dev)
 demo=(python3 util-linux)
 test=(python3 util-linux libcap2-bin procps perl sqlite3 redis-server redis-tools gzip
-	nodejs:node openjdk-17-jre-headless:java vim:vim shellcheck libseccomp-dev man-db)
+	nodejs:node openjdk-17-jdk-headless:javac vim:vim shellcheck libseccomp-dev man-db)
 bench=(python3 util-linux)
 
 has() { # PACKAGE[:COMMAND]
