@@ -37,7 +37,8 @@ bool area_has_file(const struct vm_area *a)
 	/* Private huge pages have a file within the kernel, but no one else sees it. */
 	if (a->path && !a->shared && str_starts(a->path, "/anon_hugepage"))
 		return false;
-	return a->inode != 0;
+	/* Inode 0 is one, too: that of the first System V segment after a boot. */
+	return a->inode != 0 || a->shared || (a->path && a->path[0] == '/');
 }
 
 /* Properties of a mapping that no system call of an ordinary user can make anew. */

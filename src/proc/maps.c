@@ -56,6 +56,7 @@ static uint64_t parse_flags(struct scan *s)
 {
 	struct scan word;
 	uint64_t flags = 0;
+	unsigned int nameless = 0, unknown = 0;
 
 	while (word = scan_word(s), scan_left(&word)) {
 		unsigned int flag = 0;
@@ -63,6 +64,13 @@ static uint64_t parse_flags(struct scan *s)
 		while (flag < VM_FLAG_UNKNOWN && !scan_is(&word, flag_names[flag]))
 			flag++;
 		flags |= UINT64_C(1) << flag;
+		nameless += scan_is(&word, "??");
+		unknown += flag == VM_FLAG_UNKNOWN;
+	}
+	/* Linux 6.1 has no name for "lf" (show_smap_vma_flags), which goes with "lo" only. */
+	if ((flags & VM_FLAG(LOCKED)) && nameless == 1 && unknown == 1) {
+		flags &= ~VM_FLAG(UNKNOWN);
+		flags |= VM_FLAG(LOCKONFAULT);
 	}
 	return flags;
 }
