@@ -284,6 +284,28 @@ static void test_smaps_newer(void **state)
 	assert_string_equal(vm_flag_name(VM_FLAG_SEALED), "sl");
 }
 
+/* Linux 6.1 writes "??" for MLOCK_ONFAULT, which is never without "lo". */
+static void test_nameless_flag(void **state)
+{
+	static const char one[] = "1000-2000 rw-p 00000000 00:00 0 \n"
+				  "VmFlags: rd wr mr mw me lo ?? ac \n"
+				  "2000-3000 rw-p 00000000 00:00 0 \n"
+				  "VmFlags: rd wr mr mw me ?? ac \n"
+				  "3000-4000 rw-p 00000000 00:00 0 \n"
+				  "VmFlags: rd wr mr mw me lo ?? zz ac \n";
+	struct vm_areas areas cleanup_maps = {0};
+
+	(void)state;
+	parse_smaps(one, &areas);
+	assert_int_equal(areas.list.count, 3);
+	assert_true(areas.list.items[0].flags & VM_FLAG(LOCKONFAULT));
+	assert_false(areas.list.items[0].flags & VM_FLAG(UNKNOWN));
+	for (int i = 1; i < 3; i++) {
+		assert_false(areas.list.items[i].flags & VM_FLAG(LOCKONFAULT));
+		assert_true(areas.list.items[i].flags & VM_FLAG(UNKNOWN));
+	}
+}
+
 static void test_maps_refuses(void **state)
 {
 	static const char *const bad[] = {
@@ -536,6 +558,7 @@ int main(void)
 		cmocka_unit_test(test_damage_is_safe),
 		cmocka_unit_test(test_smaps_6_1),
 		cmocka_unit_test(test_smaps_newer),
+		cmocka_unit_test(test_nameless_flag),
 		cmocka_unit_test(test_maps_refuses),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_stat),
