@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "engine/spill.h"
 #include "kind/kind.h"
+#include "task/append.h"
 
 #ifndef PR_GET_TID_ADDRESS
 #define PR_GET_TID_ADDRESS 40
@@ -54,16 +55,6 @@ static int fill_rseq(const struct thread *t, Rec__Thread *m)
 	return 0;
 }
 
-static int copy_bytes(ProtobufCBinaryData *to, const void *bytes, size_t size)
-{
-	to->data = malloc(size);
-	if (!to->data)
-		return -ENOMEM;
-	memcpy(to->data, bytes, size);
-	to->len = size;
-	return 0;
-}
-
 static Rec__Thread *thread_record(const struct thread *t, struct error **err)
 {
 	Rec__Thread *m = calloc(1, sizeof *m);
@@ -85,7 +76,7 @@ static Rec__Thread *thread_record(const struct thread *t, struct error **err)
 		m->robust_list = (uint64_t)(uintptr_t)head;
 		m->robust_list_len = len;
 	}
-	if (!m->name || copy_bytes(&m->registers, &t->saved.gp, sizeof t->saved.gp) < 0 ||
+	if (!m->name || bytes_set(&m->registers, &t->saved.gp, sizeof t->saved.gp) < 0 ||
 	    arch_get_xstate(t->tid, (void **)&m->xstate.data, &m->xstate.len) < 0 ||
 	    fill_rseq(t, m) < 0) {
 		rec__thread__free_unpacked(m, NULL);

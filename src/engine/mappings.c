@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "engine/backing.h"
 #include "records.pb-c.h"
+#include "task/append.h"
 
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
@@ -150,16 +151,6 @@ static void fill_layout(const struct task *task, Rec__Memory *m)
 	m->env_end = s->env_end;
 }
 
-static int fill_bytes(ProtobufCBinaryData *to, const void *bytes, size_t size)
-{
-	to->data = malloc(size ? size : 1);
-	if (!to->data)
-		return -ENOMEM;
-	memcpy(to->data, bytes, size);
-	to->len = size;
-	return 0;
-}
-
 static int fill_vdso(const struct task *task, Rec__Memory *m, struct error **err)
 {
 	vec_each(a, &task->areas.list) {
@@ -173,7 +164,7 @@ static int fill_vdso(const struct task *task, Rec__Memory *m, struct error **err
 			return fail(err, EIO, "cannot read the vdso of process %d", task->pid);
 		/* What killed checkpoints left in it is not the kernel's. */
 		inject_hide_leftovers(&task->leftovers, a->start, bytes, size);
-		return fill_bytes(&m->vdso, bytes, size) < 0 ? fail(err, ENOMEM, "out of memory")
+		return bytes_set(&m->vdso, bytes, size) < 0 ? fail(err, ENOMEM, "out of memory")
 							     : 0;
 	}
 	return 0;
@@ -191,7 +182,7 @@ int capture_mappings(struct capture *c, struct task *task, Rec__Memory **ret, st
 	rec__memory__init(m);
 	fill_layout(task, m);
 	m->areas = calloc(task->areas.list.count + 1, sizeof *m->areas);
-	if (!m->areas || n < 0 || fill_bytes(&m->auxv, auxv, (size_t)n) < 0)
+	if (!m->areas || n < 0 || bytes_set(&m->auxv, auxv, (size_t)n) < 0)
 		r = fail(err, ENOMEM, "out of memory");
 	if (r == 0)
 		r = fill_vdso(task, m, err);

@@ -82,6 +82,23 @@ struct frame_fill {
 	bool keep_zeros; /* what lies beneath is not zero: a file's page */
 };
 
+/* The caller frees it. */
+static int begin_frames(struct frame_fill **ret, struct image_writer *w,
+			const struct checkpoint_options *o, struct error **err)
+{
+	struct frame_fill *f = calloc(1, sizeof *f);
+
+	if (!f || !image_writer_buffer(w)) {
+		free(f);
+		return fail(err, ENOMEM, "out of memory");
+	}
+	f->w = w;
+	f->options = o;
+	f->buf = image_writer_buffer(w);
+	*ret = f;
+	return 0;
+}
+
 static int flush_frame(struct frame_fill *f, struct error **err)
 {
 	int r = f->count ? image_writer_pages(f->w, f->runs, f->count, NULL, err) : 0;
@@ -189,17 +206,12 @@ int write_memory(struct image_writer *w, const struct checkpoint_options *o,
 		 const struct task *task, const Rec__Memory *m, struct error **err)
 {
 	cleanup_close int pagemap = open_pagemap(task, err);
-	struct frame_fill *f = calloc(1, sizeof *f);
+	struct frame_fill *f;
 	struct page_ranges ranges = {0};
-	int r = pagemap < 0 ? pagemap : 0;
+	int r = pagemap < 0 ? pagemap : begin_frames(&f, w, o, err);
 
-	if (!f)
-		return fail(err, ENOMEM, "out of memory");
-	f->w = w;
-	f->options = o;
-	f->buf = image_writer_buffer(w);
-	if (!f->buf)
-		r = fail(err, ENOMEM, "out of memory");
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < m->n_areas && r == 0; i++)
 		if (holds_private_memory(m->areas[i]))
 			r = write_area(f, task, pagemap, m->areas[i], &ranges, err);
@@ -225,16 +237,11 @@ static int read_content(const void *source, uint64_t offset, void *buf, size_t s
 int write_contents(struct image_writer *w, const struct checkpoint_options *o,
 		   const struct capture *c, struct error **err)
 {
-	struct frame_fill *f = calloc(1, sizeof *f);
-	int r = 0;
+	struct frame_fill *f;
+	int r = begin_frames(&f, w, o, err);
 
-	if (!f)
-		return fail(err, ENOMEM, "out of memory");
-	f->w = w;
-	f->options = o;
-	f->buf = image_writer_buffer(w);
-	if (!f->buf)
-		r = fail(err, ENOMEM, "out of memory");
+	if (r < 0)
+		return r;
 	vec_each(it, &c->contents) {
 		if (r < 0)
 			break;

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "engine/backing.h"
 #include "kind/kind.h"
+#include "task/append.h"
 
 static const struct {
 	uint32_t tag;
@@ -41,19 +42,14 @@ const char *record_name(uint32_t tag)
 
 static int fill_slots(const struct task *task, Rec__Task *m)
 {
-	m->slots = calloc(task->slots.count + 1, sizeof *m->slots);
-	if (!m->slots)
-		return -ENOMEM;
 	vec_each(s, &task->slots) {
-		Rec__Slot *slot = malloc(sizeof *slot);
+		Rec__Slot *slot = message_append(&m->slots, &m->n_slots, &rec__slot__descriptor);
 
 		if (!slot)
 			return -ENOMEM;
-		rec__slot__init(slot);
 		slot->fd = (uint32_t)s->fd;
 		slot->file = s->file;
 		slot->cloexec = s->cloexec;
-		m->slots[m->n_slots++] = slot;
 	}
 	return 0;
 }

@@ -49,8 +49,8 @@ static struct ends find_ends(const struct capture *c, const struct file *f)
 		const struct file *at = *it;
 		int mode = at->flags & O_ACCMODE;
 
-		if (!pipe_claims(at) || at->st.st_dev != f->st.st_dev ||
-		    at->st.st_ino != f->st.st_ino)
+		if (at->st.st_ino != f->st.st_ino || at->st.st_dev != f->st.st_dev ||
+		    !pipe_claims(at))
 			continue;
 		if (mode != O_WRONLY)
 			ends.reader = at;

@@ -38,3 +38,13 @@ int bytes_append(ProtobufCBinaryData **list, size_t *count, const void *bytes, s
 	++*count;
 	return 0;
 }
+
+int bytes_set(ProtobufCBinaryData *to, const void *bytes, size_t size)
+{
+	to->data = malloc(size ? size : 1);
+	if (!to->data)
+		return -ENOMEM;
+	memcpy(to->data, bytes, size);
+	to->len = size;
+	return 0;
+}

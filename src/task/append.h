@@ -14,3 +14,6 @@ void *message_append(void *list, size_t *count, const ProtobufCMessageDescriptor
 
 /* Adds a copy of the bytes to a field of repeated bytes: 0 or -ENOMEM. */
 int bytes_append(ProtobufCBinaryData **list, size_t *count, const void *bytes, size_t size);
+
+/* A field of bytes becomes a copy of these: 0 or -ENOMEM. */
+int bytes_set(ProtobufCBinaryData *to, const void *bytes, size_t size);
