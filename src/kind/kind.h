@@ -53,12 +53,19 @@ struct file_ops {
 	 */
 	int (*fill_done)(struct rebuild *r, struct rebuilt_file *f, struct error **err);
 	/*
-	 * Adds calls that must be made by the task itself, once all its
-	 * descriptors have their numbers (optional).  fd: its number there.
-	 * Called for one slot of each description.
+	 * Instead of open(), for what names processes: called once all of them exist and before
+	 * one of them runs.  The descriptor is handed to the tasks through a socket.
+	 */
+	int (*open_late)(struct rebuild *r, struct rebuilt_file *f, struct error **err);
+	/*
+	 * Adds calls that must be made by the task itself, once the descriptors of all tasks
+	 * have their numbers (optional).  fd: its number there.  Called for one slot of each
+	 * description: in the task that settler() names, else in the first that has it.
 	 */
 	int (*settle)(struct rebuild *r, struct rebuilt_task *t, const ProtobufCMessage *m, int fd,
 		      struct batch *b, struct error **err);
+	/* The process (its number in the image) that settle() is for; 0: any (optional). */
+	uint32_t (*settler)(const ProtobufCMessage *m);
 };
 
 /* Where a hook finds what it asked for: any small numbers it likes. */

@@ -50,6 +50,12 @@ int capture_record(struct capture *c, const struct kind *kind, ProtobufCMessage 
 /* Returns the id of the File that carries it: owner itself when nobody was there before. 0: no memory. */
 uint32_t capture_share(struct capture *c, uint32_t space, uint64_t key0, uint64_t key1, uint32_t owner);
 
+/*
+ * The description behind a descriptor of ours that is in no task's table, as one that travels
+ * in a socket: the file that shows it already, or a new one, which then owns fd; else fd is closed.
+ */
+struct file *capture_description(struct capture *c, struct task *task, int fd, struct error **err);
+
 /* Takes a duplicate of fd; finds the data of the file by SEEK_DATA and adds it.  ranges: what goes in the record. */
 int capture_content(struct capture *c, uint32_t object, int fd, uint64_t size, struct error **err);
 

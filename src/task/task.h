@@ -58,6 +58,11 @@ struct task {
 	VEC(struct thread *) threads; /* the main one first; owned */
 	VEC(struct slot) slots;       /* by number */
 	struct leftovers leftovers;   /* of killed checkpoints */
+
+	struct task *parent;          /* NULL: it is not in the tree */
+	bool zombie;                  /* ended and not waited for: it has no threads here */
+	/* With whom it shares what threads share (clone(2)), one that comes before it in the tree; or NULL. */
+	struct task *memory_of, *files_of, *fs_of, *signals_of;
 };
 
 struct tree {

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,6 +62,22 @@ static inline void test_nap(long milliseconds)
 
 	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
 		;
+}
+
+/*
+ * "stasis-test-0123456789abcdef": for what has a name that all of the machine sees.  Not the
+ * pid: a restored program may have a number that somebody else has outside.
+ */
+static inline const char *test_name(void)
+{
+	static char name[32];
+	unsigned long long random;
+
+	if (!name[0]) {
+		CHECK(getrandom(&random, sizeof random, 0) == sizeof random);
+		snprintf(name, sizeof name, "stasis-test-%016llx", random);
+	}
+	return name;
 }
 
 static inline void test_ready(void)

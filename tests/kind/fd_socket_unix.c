@@ -58,8 +58,8 @@ int main(void)
 	struct stat st;
 
 	/* The folder of the test may be too long for an address. */
-	snprintf(path, sizeof(path), "/tmp/stasis-test-%d", getpid());
-	snprintf(abstract, sizeof(abstract), "%cstasis-test-%d", 0, getpid());
+	snprintf(path, sizeof(path), "/tmp/%s", test_name());
+	snprintf(abstract, sizeof(abstract), "%c%s", 0, test_name());
 	name(0, path, strlen(path) + 1);
 	name(1, "relative", sizeof("relative"));
 	name(2, abstract, 1 + strlen(abstract + 1));

@@ -11,7 +11,7 @@ int main(void)
 	int named, lost;
 	struct stat st;
 
-	snprintf(name, sizeof(name), "/stasis-test-%d", getpid());
+	snprintf(name, sizeof(name), "/%s", test_name());
 	lost = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
 	CHECK(lost >= 0 && shm_unlink(name) == 0);
 	named = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);

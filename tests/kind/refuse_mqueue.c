@@ -10,7 +10,7 @@ int main(void)
 	char name[64], text[16] = "";
 	mqd_t queue;
 
-	snprintf(name, sizeof(name), "/stasis-test-%d", getpid());
+	snprintf(name, sizeof(name), "/%s", test_name());
 	queue = mq_open(name, O_CREAT | O_EXCL | O_RDWR, 0600, &attr);
 	if (queue < 0)
 		SKIP("no message queues here: %s", strerror(errno));
