@@ -200,9 +200,23 @@ static void fill_common(const struct file *f, ProtobufCMessage *m)
 	*at = common;
 }
 
+/* What is found may lead to more. */
+static int discover_files(struct capture *c, struct error **err)
+{
+	for (size_t i = 0; i < c->files.files.count; i++) {
+		struct file *f = c->files.files.items[i];
+		const struct kind *kind = kind_of(f);
+		int r = kind && kind->file->discover ? kind->file->discover(c, f, err) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int capture_files(struct capture *c, enum files_part part, struct error **err)
 {
-	int first = 0;
+	int first = part == FILES_AT_HAND ? discover_files(c, err) : 0;
 
 	/* A kind may add files for others to see (mappings first): count is read anew each time. */
 	for (size_t i = 0; i < c->files.files.count; i++) {

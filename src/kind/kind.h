@@ -30,6 +30,11 @@ struct file_ops {
 	/* This description is of this kind.  The first kind of the table that says so has it. */
 	bool (*claims)(const struct file *f);
 	/*
+	 * Adds, by capture_description(), what nobody's table shows and only this one leads to
+	 * (optional): descriptors that are on their way in a socket.  Called before any capture().
+	 */
+	int (*discover)(struct capture *c, struct file *f, struct error **err);
+	/*
 	 * Its record.  Changes nothing of the target: what f->own shows belongs
 	 * to it (never read(2), lseek(2) or fcntl(F_SET...) on it).
 	 * The engine fills the File message (field 1).
