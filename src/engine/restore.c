@@ -142,6 +142,26 @@ static int open_proc(struct rebuilt_task *t, struct error **err)
 	return t->mem < 0 ? fail_errno(err, errno, "cannot open the memory of the new process") : 0;
 }
 
+/* In as many batches as the kind asks for. */
+static int settle_file(struct rebuild *r, struct rebuilt_task *t, const struct rebuilt_file *f,
+		       int fd, struct injection *in, struct batch *b, struct error **err)
+{
+	cleanup_free char *doing = str_format("restoring %s", f->kind->name);
+	bool again;
+
+	t->settled = 0;
+	do {
+		int res = f->kind->file->settle(r, t, f->message, fd, b, err);
+
+		again = res > 0;
+		if (res >= 0 && b->count)
+			res = run_batch(in, b, doing ? doing : f->kind->name, err);
+		if (res < 0)
+			return res;
+	} while (again);
+	return 0;
+}
+
 /* What must happen in the task once its descriptors have their numbers. */
 static int settle_files(struct rebuild *r, struct rebuilt_task *t, struct injection *in,
 			struct error **err)
@@ -153,17 +173,12 @@ static int settle_files(struct rebuild *r, struct rebuilt_task *t, struct inject
 	if (batch_init(&b, in->region) < 0)
 		return fail(err, ENOMEM, "out of memory");
 	vec_each(f, &r->files) {
-		cleanup_free char *doing = str_format("restoring %s", f->kind->name);
-
 		if (!f->kind->file->settle || !f->in_slot || f->id == last)
 			continue;
 		for (size_t i = 0; i < t->record->n_slots; i++) {
 			if (t->record->slots[i]->file != f->id)
 				continue;
-			res = f->kind->file->settle(r, t, f->message, (int)t->record->slots[i]->fd,
-						    &b, err);
-			if (res == 0 && b.count)
-				res = run_batch(in, &b, doing ? doing : f->kind->name, err);
+			res = settle_file(r, t, f, (int)t->record->slots[i]->fd, in, &b, err);
 			break;
 		}
 		if (res < 0)

@@ -66,6 +66,8 @@ struct file_ops {
 	 * Adds calls that must be made by the task itself, once the descriptors of all tasks
 	 * have their numbers (optional).  fd: its number there.  Called for one slot of each
 	 * description: in the task that settler() names, else in the first that has it.
+	 * Returns 1 when there is more than one batch holds: it is called again when these calls
+	 * were made, and keeps in t->settled where it is.
 	 */
 	int (*settle)(struct rebuild *r, struct rebuilt_task *t, const ProtobufCMessage *m, int fd,
 		      struct batch *b, struct error **err);

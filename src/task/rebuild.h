@@ -45,6 +45,7 @@ struct rebuilt_task {
 	pid_t ns_pid;
 	int proc; /* directory descriptor of /proc/PID */
 	int mem;
+	size_t settled; /* how far a settle() of several batches has got; 0 at its first call */
 	/* Of a program without a vdso: this kernel's, which the restore works in, to be unmapped last. */
 	uint64_t lent_code;
 	uint64_t lent_size;

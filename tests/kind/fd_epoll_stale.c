@@ -1,27 +1,96 @@
-/* EXPECT-REFUSAL: epoll */
 /*
- * An epoll descriptor that still watches a file under a number that was closed:
- * a duplicate keeps the file open, and no call can make such an entry anew.
+ * An epoll descriptor that still watches files under numbers that were closed, or mean something
+ * else by now: duplicates keep the files open.  More than one batch of system calls adds.
  */
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include "check.h"
 
+#define MANY 2000
+
+static void add(int epoll, int fd, uint64_t data)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u64 = data};
+
+	CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0);
+}
+
+/* The only event that there is now; 0: none. */
+static uint64_t event(int epoll)
+{
+	struct epoll_event found[4];
+	int n = epoll_wait(epoll, found, 4, 0);
+
+	CHECK(n == 0 || n == 1);
+	return n ? found[0].data.u64 : 0;
+}
+
+static void post(int fd)
+{
+	const uint64_t one = 1;
+
+	CHECK_EQ(write(fd, &one, sizeof one), sizeof one);
+}
+
+static void drain(int fd)
+{
+	uint64_t value;
+
+	CHECK_EQ(read(fd, &value, sizeof value), sizeof value);
+}
+
 int main(void)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.u64 = 42};
-	int epoll = epoll_create1(0), fd = eventfd(1, 0), copy = dup(fd);
+	struct rlimit limit = {4096, 4096};
+	int epoll = epoll_create1(0), closed, reused, twice, copies[3], many[MANY], number;
 
-	CHECK(epoll >= 0 && fd >= 0 && copy >= 0);
-	CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0);
-	CHECK(close(fd) == 0);
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		SKIP("not so many descriptors may be open");
+	CHECK(epoll >= 0);
+	closed = eventfd(0, 0);
+	copies[0] = dup(closed);
+	add(epoll, closed, 11);
+	reused = eventfd(0, 0);
+	copies[1] = dup(reused);
+	add(epoll, reused, 22);
+	/* The number becomes another file, which is watched by that number, too. */
+	twice = eventfd(0, 0);
+	CHECK_EQ(dup3(twice, reused, O_CLOEXEC), reused);
+	add(epoll, reused, 33);
+	copies[2] = dup(epoll);
+	for (int i = 0; i < MANY; i++) {
+		many[i] = eventfd(0, 0);
+		add(epoll, many[i], 1000 + (uint64_t)i);
+	}
+	number = closed;
+	CHECK(close(closed) == 0);
 
 	test_ready();
 
-	memset(&event, 0, sizeof(event));
-	CHECK_EQ(epoll_wait(epoll, &event, 1, 0), 1);
-	CHECK_EQ(event.data.u64, 42);
+	CHECK(fcntl(number, F_GETFD) == -1 && errno == EBADF);
+	CHECK_EQ(fcntl(reused, F_GETFD), FD_CLOEXEC);
+	CHECK_EQ(event(epoll), 0);
+	post(copies[0]);
+	CHECK_EQ(event(epoll), 11);
+	drain(copies[0]);
+	post(copies[1]);
+	CHECK_EQ(event(copies[2]), 22);
+	drain(copies[1]);
+	post(reused);
+	CHECK_EQ(event(epoll), 33);
+	drain(twice);
+	for (int i = 0; i < MANY; i++) {
+		post(many[i]);
+		CHECK_EQ(event(epoll), 1000 + i);
+		drain(many[i]);
+	}
+	/* That of a closed number goes with the last copy of its file. */
+	post(copies[0]);
+	CHECK_EQ(event(epoll), 11);
+	CHECK(close(copies[0]) == 0);
+	CHECK_EQ(event(epoll), 0);
 	test_passed();
 }
