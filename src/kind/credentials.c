@@ -28,7 +28,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "priv/caps.h"
+#include "priv/priv.h"
 
 #define CAPS 64 /* as many as the kernel's sets can hold */
 #define GROUPS_MAX 65536
@@ -152,23 +152,21 @@ static const char *ids_text(const uint32_t id[4], char buf[48])
 static int check_ids(const struct rebuild *r, const Rec__Credentials *m,
 		     const struct proc_status *own, struct error **err)
 {
-	/* A private user namespace knows one user and one group: ours. */
-	bool uids = !r->private_pids && priv_has_permitted(CAP_SETUID);
-	bool gids = !r->private_pids && priv_has_permitted(CAP_SETGID);
-	char was[48], are[48];
+		char was[48], are[48];
 	int result = 0;
 
-	if (!same_uids(m, own) && !uids)
+	/* A private user namespace knows one user and one group: ours. */
+	if (!same_uids(m, own) && (r->private_pids || !priv_can(PRIV_CHANGE_USER)))
 		result = refuse(err, EPERM, "restore it as that user",
 				"the program ran as user %s, and you are user %s",
 				ids_text((uint32_t[]){m->ruid, m->euid, m->suid, m->fsuid}, was),
 				ids_text(own->uid, are));
-	if (!same_gids(m, own) && !gids)
+	if (!same_gids(m, own) && (r->private_pids || !priv_can(PRIV_CHANGE_GROUP)))
 		result = refuse(err, EPERM, "restore it with that group (see newgrp(1))",
 				"the program ran with group %s, and you have group %s",
 				ids_text((uint32_t[]){m->rgid, m->egid, m->sgid, m->fsgid}, was),
 				ids_text(own->gid, are));
-	if (!same_groups(m, own) && !gids)
+	if (!same_groups(m, own) && (r->private_pids || !priv_can(PRIV_CHANGE_GROUP)))
 		result = refuse(err, EPERM, "restore it from a session with the same groups (see id(1))",
 				"the program's supplementary groups are not yours");
 	return result;
@@ -209,7 +207,7 @@ static int credentials_check(const struct rebuild *r, const ProtobufCMessage *me
 	if (r->private_pids)
 		securebits = 0;
 	if ((m->securebits ^ (uint32_t)securebits) & ~(uint32_t)SECBIT_KEEP_CAPS &&
-	    !priv_has_permitted(CAP_SETPCAP))
+	    !priv_can(PRIV_SECURE_BITS))
 		result = refuse(err, EPERM, "restore it as root",
 				"the program's secure bits are 0x%x, and yours are 0x%lx",
 				m->securebits, securebits);

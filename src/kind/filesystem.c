@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,7 +11,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "priv/caps.h"
+#include "priv/priv.h"
 #include "task/path.h"
 
 extern const struct kind kind_filesystem;
@@ -105,7 +104,7 @@ static int filesystem_check(const struct rebuild *r, const ProtobufCMessage *mes
 	(void)r;
 	if (!strcmp(m->root, "/"))
 		return result;
-	if (!priv_has_permitted(CAP_SYS_CHROOT))
+	if (!priv_can(PRIV_CHANGE_ROOT))
 		return refuse(err, EPERM, "restore it as root",
 			      "the program's root directory is %s, and only root may change it",
 			      m->root);

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +20,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "priv/caps.h"
+#include "priv/priv.h"
 #include "task/append.h"
 
 #define LIMITS 16
@@ -148,7 +147,7 @@ static int check_limit(const Rec__Limit *l, struct error **err)
 	struct rlimit own;
 
 	if (belongs_to_machine(l->resource) || getrlimit(l->resource, &own) < 0 ||
-	    l->hard <= own.rlim_max || priv_has_permitted(CAP_SYS_RESOURCE))
+	    l->hard <= own.rlim_max || priv_can(PRIV_RAISE_LIMITS))
 		return 0;
 	mend = str_format("raise the hard limit (ulimit -H%s, /etc/security/limits.conf), "
 			  "or restore it where it is higher", names[l->resource].option);
@@ -169,7 +168,7 @@ static int limits_check(const struct rebuild *r, const ProtobufCMessage *message
 			result = -EPERM;
 	if (read_oom_score_adj(AT_FDCWD, "/proc/self/oom_score_adj", &own, err) < 0)
 		return -EIO;
-	if (m->oom_score_adj < own && !priv_has_permitted(CAP_SYS_RESOURCE))
+	if (m->oom_score_adj < own && !priv_can(PRIV_LOWER_OOM_SCORE))
 		result = refuse(err, EPERM, "restore it from a session whose oom_score_adj is lower",
 				"the program's oom_score_adj is %d, and yours is %d: only root may lower it",
 				m->oom_score_adj, own);
@@ -188,7 +187,7 @@ static int limits_rebuild(const struct rebuild *r, const struct rebuilt_thread *
 
 		if (syscall(SYS_prlimit64, t->tid, l->resource, NULL, &now) == 0) {
 			if (belongs_to_machine(l->resource) && want.hard > now.hard &&
-			    !priv_has_permitted(CAP_SYS_RESOURCE))
+			    !priv_can(PRIV_RAISE_LIMITS))
 				want.hard = now.hard;
 			if (want.soft > want.hard)
 				want.soft = want.hard;

@@ -9,7 +9,6 @@
 #include "kind/kind.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <linux/ioprio.h>
 #include <sched.h>
 #include <stddef.h>
@@ -20,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "priv/caps.h"
+#include "priv/priv.h"
 
 #define NODES_MAX 1024u    /* memory nodes that a kernel can know */
 #define SPECULATIONS 3u    /* PR_SPEC_STORE_BYPASS, _INDIRECT_BRANCH, _L1D_FLUSH */
@@ -213,19 +212,18 @@ static int scheduling_validate(const ProtobufCMessage *message, struct error **e
 }
 
 /* Within the limits that a process has, and that the program had. */
-static bool within(int resource, uint64_t value)
+static bool within(int resource, uint64_t value, enum priv_op beyond)
 {
 	struct rlimit limit;
 
-	return priv_has_permitted(CAP_SYS_NICE) ||
-	       (getrlimit(resource, &limit) == 0 && value <= limit.rlim_cur);
+	return (getrlimit(resource, &limit) == 0 && value <= limit.rlim_cur) || priv_can(beyond);
 }
 
 static int check_nice(const Rec__Scheduling *m, struct error **err)
 {
 	int own = getpriority(PRIO_PROCESS, 0);
 
-	if (m->nice < own && !within(RLIMIT_NICE, (uint64_t)(20 - m->nice)))
+	if (m->nice < own && !within(RLIMIT_NICE, (uint64_t)(20 - m->nice), PRIV_LOWER_NICE))
 		return refuse(err, EPERM, "raise RLIMIT_NICE, or restore it as root",
 			      "thread %u has the nice value %d, yours is %d and may not be lowered",
 			      m->tid, m->nice, own);
@@ -237,13 +235,13 @@ static int check_policy(const Rec__Scheduling *m, struct error **err)
 	switch (m->policy) {
 	case SCHED_FIFO:
 	case SCHED_RR:
-		if (!within(RLIMIT_RTPRIO, m->priority))
+		if (!within(RLIMIT_RTPRIO, m->priority, PRIV_REAL_TIME))
 			return refuse(err, EPERM, "raise RLIMIT_RTPRIO, or restore it as root",
 				      "thread %u runs with real-time priority %u, which is not "
 				      "permitted here", m->tid, m->priority);
 		return 0;
 	case SCHED_DEADLINE:
-		if (!priv_has_permitted(CAP_SYS_NICE))
+		if (!priv_can(PRIV_DEADLINE))
 			return refuse(err, EPERM, "restore it as root",
 				      "thread %u runs with a deadline (SCHED_DEADLINE), which is "
 				      "not permitted here", m->tid);
@@ -270,8 +268,7 @@ static int scheduling_check(const struct rebuild *r, const ProtobufCMessage *mes
 		result = refuse(err, ENODEV, NULL,
 				"none of the processors that thread %u may run on is here", m->tid);
 	io = IOPRIO_PRIO_CLASS(m->io_priority);
-	if (io == IOPRIO_CLASS_RT && !priv_has_permitted(CAP_SYS_NICE) &&
-	    !priv_has_permitted(CAP_SYS_ADMIN))
+	if (io == IOPRIO_CLASS_RT && !priv_can(PRIV_IO_REAL_TIME))
 		result = refuse(err, EPERM, "restore it as root",
 				"thread %u has real-time I/O priority, which is not permitted here",
 				m->tid);

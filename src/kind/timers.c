@@ -375,9 +375,7 @@ static int timers_validate(const ProtobufCMessage *message, struct error **err)
 
 static bool ids_can_be_chosen(void)
 {
-	struct priv priv = {0};
-
-	return priv_may(&priv, PRIV_TIMER_IDS);
+	return priv_can(PRIV_TIMER_IDS);
 }
 
 static int timers_check(const struct rebuild *r, const ProtobufCMessage *message,

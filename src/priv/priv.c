@@ -23,3 +23,13 @@ enum level priv_level(struct priv *priv)
 		return LEVEL_CAP;
 	return priv_may(priv, PRIV_USER_NAMESPACE) ? LEVEL_USERNS : LEVEL_NONE;
 }
+
+bool priv_can(enum priv_op op)
+{
+	return priv_rule(op)->probe() == 0;
+}
+
+bool priv_owns(uid_t owner)
+{
+	return owner == geteuid();
+}

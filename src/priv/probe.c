@@ -6,15 +6,14 @@
 #include <linux/kcmp.h>
 #include <linux/sched.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "priv/attempt.h"
 #include "priv/calls.h"
 #include "priv/caps.h"
 #include "priv/userns.h"
@@ -23,48 +22,6 @@
 #define PR_TIMER_CREATE_RESTORE_IDS 77 /* Linux 6.15 */
 #define PR_TIMER_CREATE_RESTORE_IDS_GET 2
 #endif
-
-/* Who we are outside: in a new user namespace it cannot be asked any more. */
-struct ids {
-	uid_t uid;
-	gid_t gid;
-};
-
-/* Waits for a child that has no exit signal; 0, or -errno as it told by its exit status. */
-static int reap(pid_t pid)
-{
-	siginfo_t info;
-
-	while (waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	/* A seccomp filter may kill for what it does not permit. */
-	return info.si_code == CLD_EXITED ? -info.si_status : -ECANCELED;
-}
-
-/*
- * Runs job in a child and returns what it returns.  Whoever we are loaded into
- * sees nothing of the child: no SIGCHLD, no handler of his running in it.
- * Other threads may hold any lock at this moment, so a job allocates nothing.
- */
-static int in_child(uint64_t flags, int (*job)(const struct ids *ids))
-{
-	const struct ids ids = {geteuid(), getegid()};
-	struct clone_args args = {.flags = flags};
-	sigset_t all, before;
-	pid_t pid;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = priv_clone3(&args);
-	if (pid == 0) {
-		/* A tool with a file capability is not dumpable: its maps would not be its own to write. */
-		prctl(PR_SET_DUMPABLE, 1);
-		_exit(-job(&ids));
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return pid < 0 ? pid : reap(pid);
-}
 
 /*
  * Our own number is taken: who may choose numbers hears just that (EEXIST), everybody else
@@ -79,14 +36,14 @@ int probe_exact_pid(void)
 	if (pid == 0)
 		_exit(0);
 	if (pid > 0)
-		return reap(pid);
+		return attempt_reap(pid);
 	return pid == -EEXIST ? 0 : pid;
 }
 
 #define OWN_PIDS (CLONE_NEWUSER | CLONE_NEWPID)
 
 /* The first process of an own namespace: can it choose the number of another? */
-static int job_number_in_namespace(const struct ids *ids)
+static int job_number_in_namespace(const struct attempt_ids *ids)
 {
 	pid_t wanted = 300;
 	struct clone_args args = {.set_tid = (uintptr_t)&wanted, .set_tid_size = 1};
@@ -98,15 +55,15 @@ static int job_number_in_namespace(const struct ids *ids)
 	pid = priv_clone3(&args);
 	if (pid == 0)
 		_exit(0);
-	return pid < 0 ? pid : reap(pid);
+	return pid < 0 ? pid : attempt_reap(pid);
 }
 
 int probe_user_namespace(void)
 {
-	return in_child(OWN_PIDS, job_number_in_namespace);
+	return attempt_in_child(OWN_PIDS, job_number_in_namespace);
 }
 
-static int job_private_proc(const struct ids *ids)
+static int job_private_proc(const struct attempt_ids *ids)
 {
 	int r = priv_enter_userns_maps(0, ids->uid, ids->gid, NULL);
 
@@ -115,7 +72,7 @@ static int job_private_proc(const struct ids *ids)
 
 int probe_private_proc(void)
 {
-	return in_child(OWN_PIDS | CLONE_NEWNS, job_private_proc);
+	return attempt_in_child(OWN_PIDS | CLONE_NEWNS, job_private_proc);
 }
 
 /* In a child that ends at once any consistent numbers will do: nobody looks at them. */
@@ -140,7 +97,7 @@ static int set_mm_map(int exe_fd)
 	return prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) < 0 ? -errno : 0;
 }
 
-static int job_set_mm_map(const struct ids *ids)
+static int job_set_mm_map(const struct attempt_ids *ids)
 {
 	(void)ids;
 	return set_mm_map(-1);
@@ -148,11 +105,11 @@ static int job_set_mm_map(const struct ids *ids)
 
 int probe_set_mm_map(void)
 {
-	return in_child(0, job_set_mm_map);
+	return attempt_in_child(0, job_set_mm_map);
 }
 
 /* The old executable is still mapped: EBUSY is what those hear who are permitted. */
-static int job_exe_link(const struct ids *ids)
+static int job_exe_link(const struct attempt_ids *ids)
 {
 	cleanup_lower struct raised raised = priv_raise_cr();
 	cleanup_close int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -167,7 +124,7 @@ static int job_exe_link(const struct ids *ids)
 
 int probe_exe_link(void)
 {
-	return in_child(0, job_exe_link);
+	return attempt_in_child(0, job_exe_link);
 }
 
 /* Follows the link of any of our own mappings, with O_PATH: nothing is opened. */
@@ -192,16 +149,28 @@ int probe_map_files_open(void)
 	return r;
 }
 
-int probe_kcmp(void)
+static int job_kcmp(const struct attempt_ids *ids)
 {
 	pid_t self = getpid();
 
+	(void)ids;
 	return syscall(SYS_kcmp, self, self, KCMP_VM, 0, 0) < 0 ? -errno : 0;
+}
+
+int probe_kcmp(void)
+{
+	return attempt_in_child(0, job_kcmp);
+}
+
+static int job_timer_ids(const struct attempt_ids *ids)
+{
+	(void)ids;
+	return prctl(PR_TIMER_CREATE_RESTORE_IDS, PR_TIMER_CREATE_RESTORE_IDS_GET, 0, 0, 0) < 0
+		       ? -errno
+		       : 0;
 }
 
 int probe_timer_ids(void)
 {
-	int r = prctl(PR_TIMER_CREATE_RESTORE_IDS, PR_TIMER_CREATE_RESTORE_IDS_GET, 0, 0, 0);
-
-	return r < 0 ? -errno : 0;
+	return attempt_in_child(0, job_timer_ids);
 }

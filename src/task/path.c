@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "priv/priv.h"
 
 /* The C library hides it from 64-bit programs, openat2(2) wants it said. */
 #define KERNEL_O_LARGEFILE 0100000
@@ -247,7 +248,7 @@ static int refuse_path(const struct rebuild *r, const Rec__File *file, const cha
 /* Its mode may forbid what its owner may do: open_lent(). */
 static bool is_lendable(const struct stat *st)
 {
-	return S_ISREG(st->st_mode) && st->st_uid == geteuid();
+	return S_ISREG(st->st_mode) && priv_owns(st->st_uid);
 }
 
 /* 0, or -errno with what is lacking. */
