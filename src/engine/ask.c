@@ -206,7 +206,7 @@ int ask_task(struct capture *c, struct task *task, struct injection *in, Rec__Me
 			r = inject_map(in, err);
 		if (r == 0 && i == 0) {
 			see_lock_future(task, in, memory);
-			r = spill_mapped_files(c, in, err);
+			r = spill_mapped_files(c, task, in, err);
 		}
 		if (r == 0)
 			r = ask_thread(c, t, in, memory, &threads[i], err);

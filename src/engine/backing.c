@@ -97,7 +97,7 @@ int find_backing(struct capture *c, struct task *task, const struct vm_area *a, 
 		*ret_id = f->id;
 		return 0;
 	}
-	f = add_file(c, task);
+	f = capture_add_file(c, task);
 	if (!f)
 		return fail(err, ENOMEM, "out of memory");
 	f->area = a;
@@ -127,7 +127,7 @@ int find_executable(struct capture *c, struct task *task, uint32_t *ret_id, stru
 
 	if (!link)
 		return fail_errno(err, errno, "cannot find the executable of process %d", task->pid);
-	f = add_file(c, task);
+	f = capture_add_file(c, task);
 	if (!f) {
 		free(link);
 		return fail(err, ENOMEM, "out of memory");

@@ -13,11 +13,9 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "engine/ask.h"
-#include "engine/backing.h"
 #include "engine/descriptors.h"
 #include "engine/engine.h"
-#include "engine/mappings.h"
+#include "engine/member.h"
 #include "engine/pages.h"
 #include "engine/records.h"
 #include "engine/seize.h"
@@ -27,14 +25,9 @@
 /* All that is to be undone, whatever happens. */
 struct session {
 	struct capture capture;
-	struct task *task; /* in capture.tree */
-	struct injection injection;
+	VEC(struct member) members; /* in the order of the tree */
 	Rec__Inventory inventory;
-	Rec__Task *record;
-	Rec__Memory *memory;
-	Rec__Thread **threads;
 	uint64_t stopped_at, went_on_at;
-	bool stopped;
 };
 
 static uint64_t now(clockid_t clock)
@@ -45,101 +38,86 @@ static uint64_t now(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* Gives the target back as it was.  What fails here fails because it is gone. */
-static void let_go(struct session *s)
+static bool stopped(const struct session *s)
 {
-	if (!s->stopped)
+	return s->members.count && s->members.items[s->members.count - 1].stopped;
+}
+
+/* Gives the tree back as it was.  signal: sent to all of it before (0: none). */
+static void let_go(struct session *s, int signal)
+{
+	if (!stopped(s))
 		return;
-	cure_task(s->task, &s->injection, NULL);
-	release_task(s->task, s->injection.deferred);
-	s->stopped = false;
+	vec_each(m, &s->members)
+		member_let_go(m, signal);
 	s->went_on_at = now(CLOCK_MONOTONIC);
 }
 
 static void end_session(struct session *s)
 {
-	let_go(s);
-	if (s->record)
-		rec__task__free_unpacked(s->record, NULL);
-	if (s->memory)
-		rec__memory__free_unpacked(s->memory, NULL);
-	for (size_t i = 0; s->threads && s->threads[i]; i++)
-		rec__thread__free_unpacked(s->threads[i], NULL);
-	free(s->threads);
+	let_go(s, 0);
+	vec_each(m, &s->members)
+		member_free(m);
+	vec_free(&s->members);
 	capture_free(&s->capture);
 }
 
-/* The regions that a killed checkpoint left are not the program's. */
-static void mark_leftovers(struct task *task)
-{
-	for (size_t i = 0; i < task->areas.list.count; i++) {
-		struct vm_area *a = &task->areas.list.items[i], *next = a + 1;
-
-		if (!inject_is_leftover(&task->leftovers, task->mem, a))
-			continue;
-		a->gate = true;
-		if (i + 1 < task->areas.list.count && next->start == a->end &&
-		    next->end - next->start == BATCH_DATA_SIZE)
-			next->gate = true;
-	}
-}
-
-/* Everything that can be seen from outside.  The target stands still and is untouched. */
+/* Everything that can be seen from outside.  The tree stands still and is untouched. */
 static int look(struct session *s, struct error **err)
 {
-	struct task *task = s->task;
-	struct error *found = NULL;
-	int r = read_task(task, err);
+	int r = 0, first = 0;
 
-	if (r < 0)
-		return r;
-	mark_leftovers(task);
-	r = mend_task(task, err);
-	if (r == 0)
-		r = read_descriptors(&s->capture, task, err);
-	if (r == 0)
-		r = make_task_record(&s->capture, task, &s->record, err);
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = member_read(m, err);
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = member_describe(&s->capture, m, err);
 	if (r < 0)
 		return r;
 	/* From here on obstacles are collected: the user shall hear of all of them. */
-	survey_stopped(task, &found);
-	r = capture_mappings(&s->capture, task, &s->memory, &found);
-	if (r == 0)
-		r = capture_page_kinds(task, s->memory, &found);
-	if (r == 0)
-		r = capture_files(&s->capture, FILES_AT_HAND, &found);
-	if (found) {
-		r = -error_errno(found);
-		error_wrap(&found, 0, "process %d (%s)", task->pid, s->record->name);
-		error_merge(err, &found);
+	vec_each(m, &s->members) {
+		r = member_look(&s->capture, m, err);
+		if (first == 0)
+			first = r;
 	}
+	r = capture_files(&s->capture, FILES_AT_HAND, err);
+	return first < 0 ? first : r;
+}
+
+static int find_root(struct session *s, pid_t pid, struct error **err)
+{
+	struct task *task;
+	int r = task_open(&task, pid, err);
+
+	if (r == 0 && tree_add(&s->capture.tree, task) < 0)
+		return fail(err, ENOMEM, "out of memory");
+	if (r == 0)
+		return survey_task(task, err);
+	error_set_outcome(err ? *err : NULL, OUTCOME_REFUSED);
 	return r;
 }
 
-static int begin(struct session *s, pid_t pid, struct error **err)
+static int begin(struct session *s, pid_t pid, bool only, struct error **err)
 {
-	struct task **slot = vec_push(&s->capture.tree.tasks);
-	int r;
+	int r = find_root(s, pid, err);
 
-	if (!slot)
-		return fail(err, ENOMEM, "out of memory");
-	r = task_open(slot, pid, err);
-	if (r < 0) {
-		s->capture.tree.tasks.count = 0;
-		error_set_outcome(err ? *err : NULL, OUTCOME_REFUSED);
-		return r;
-	}
-	s->task = *slot;
-	r = survey_task(s->task, err);
 	if (r < 0)
 		return r;
-	s->stopped_at = now(CLOCK_MONOTONIC);
-	r = seize_task(s->task, err);
+	r = seize_tree(&s->capture.tree, only, &s->stopped_at, err);
 	if (r < 0) {
 		error_set_outcome(err ? *err : NULL, OUTCOME_REFUSED);
 		return r;
 	}
-	s->stopped = true;
+	vec_each(task, &s->capture.tree.tasks) {
+		struct member *m = vec_push(&s->members);
+
+		/* What has no member yet is let go by the kernel when we end. */
+		if (!m)
+			return fail(err, ENOMEM, "out of memory");
+		m->task = *task;
+		m->stopped = true;
+	}
 	return 0;
 }
 
@@ -147,12 +125,9 @@ static int write_records(struct session *s, struct image_writer *w, struct error
 {
 	int r = image_writer_record(w, TAG_INVENTORY, &s->inventory.base, err);
 
-	if (r == 0)
-		r = image_writer_record(w, TAG_TASK, &s->record->base, err);
-	if (r == 0)
-		r = image_writer_record(w, TAG_MEMORY, &s->memory->base, err);
-	for (size_t i = 0; s->threads[i] && r == 0; i++)
-		r = image_writer_record(w, TAG_THREAD, &s->threads[i]->base, err);
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = member_write_records(m, w, err);
 	vec_each(rec, &s->capture.records)
 		if (r == 0)
 			r = image_writer_record(w, rec->kind->tag, rec->message, err);
@@ -162,7 +137,7 @@ static int write_records(struct session *s, struct image_writer *w, struct error
 static void fill_inventory(struct session *s, struct utsname *uts, char *hostname)
 {
 	rec__inventory__init(&s->inventory);
-	s->inventory.root_pid = (uint32_t)s->task->ns_pid;
+	s->inventory.root_pid = (uint32_t)s->members.items[0].task->ns_pid;
 	s->inventory.version = (char *)STASIS_VERSION;
 	s->inventory.created = now(CLOCK_REALTIME);
 	s->inventory.monotonic = now(CLOCK_MONOTONIC);
@@ -193,38 +168,25 @@ static int write_image(struct session *s, const struct checkpoint_options *o,
 	/* Files before memory: a restore executes a deleted file before it fills memory. */
 	if (r == 0)
 		r = write_contents(w, o, &s->capture, err);
-	if (r == 0)
-		r = write_memory(w, o, s->task, s->memory, err);
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = member_write_memory(m, o, w, err);
 	return r;
 }
 
-static void wait_for_end(const struct thread *t)
+/* The tree is gone before we say so: who waits for us may start it again at once. */
+static int kill_tree(struct session *s, struct error **err)
 {
-	bool ours = t == task_leader(t->task) && t->status.ppid == getpid();
-	siginfo_t info;
+	int r = 0;
 
-	/* The end of a child of the caller is the caller's to wait for. */
-	while (waitid(P_PID, (id_t)t->tid, &info, WEXITED | __WALL | (ours ? WNOWAIT : 0)) < 0 &&
-	       errno == EINTR)
-		;
-}
-
-/* The target is gone before we say so: who waits for us may start it again at once. */
-static int kill_target(struct session *s, struct error **err)
-{
-	struct task *task = s->task;
-
-	if (syscall(SYS_pidfd_send_signal, task->pidfd, SIGKILL, NULL, 0) < 0)
-		return fail_errno(err, errno, "the image is complete, but process %d cannot be ended",
-				  task->pid);
-	/* Threads first: the main one is reported last, once all others are gone. */
-	for (size_t i = task->threads.count; i-- > 0;) {
-		wait_for_end(task->threads.items[i]);
-		task->threads.items[i]->attached = false;
-	}
-	s->stopped = false;
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = member_kill(m, err);
+	vec_each(m, &s->members)
+		if (r == 0)
+			member_wait(m);
 	s->went_on_at = now(CLOCK_MONOTONIC);
-	return 0;
+	return r;
 }
 
 static int finish(struct session *s, const struct checkpoint_options *o, struct image_writer *w,
@@ -233,17 +195,26 @@ static int finish(struct session *s, const struct checkpoint_options *o, struct 
 	int r;
 
 	if (o->then == THEN_CONTINUE)
-		let_go(s);
+		let_go(s, 0);
 	r = image_writer_commit(w, err);
 	if (r < 0)
 		return r;
 	if (o->then == THEN_KILL)
-		return kill_target(s, err);
-	if (o->then == THEN_STOP) {
-		s->injection.deferred = SIGSTOP;
-		let_go(s);
-	}
+		return kill_tree(s, err);
+	if (o->then == THEN_STOP)
+		let_go(s, SIGSTOP);
 	return 0;
+}
+
+/* What only the members themselves can tell. */
+static int ask(struct session *s, struct error **err)
+{
+	int r = 0;
+
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = member_ask(&s->capture, m, err);
+	return r;
 }
 
 int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct checkpoint_result *ret,
@@ -259,11 +230,11 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 	r = image_writer_open(&w, o->output, &wo, err);
 	if (r < 0)
 		return r;
-	r = begin(&s, pid, err);
+	r = begin(&s, pid, false, err);
 	if (r == 0)
 		r = look(&s, err);
 	if (r == 0)
-		r = ask_task(&s.capture, s.task, &s.injection, s.memory, &s.threads, err);
+		r = ask(&s, err);
 	if (r == 0)
 		r = capture_files(&s.capture, FILES_SPILLED, err);
 	if (r == 0)
@@ -282,7 +253,7 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 int engine_survey(pid_t pid, struct error **err)
 {
 	struct session s __attribute__((cleanup(end_session))) = {0};
-	int r = begin(&s, pid, err);
+	int r = begin(&s, pid, false, err);
 
 	return r < 0 ? r : look(&s, err);
 }

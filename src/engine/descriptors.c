@@ -13,31 +13,6 @@
 #include "base/str.h"
 #include "kind/kind.h"
 
-struct file *add_file(struct capture *c, struct task *task)
-{
-	struct file *f = calloc(1, sizeof *f), **slot;
-
-	slot = f ? vec_push(&c->files.files) : NULL;
-	if (!slot) {
-		free(f);
-		return NULL;
-	}
-	*f = (struct file){.id = ++c->files.last_id, .task = task, .fd = -1, .own = -1};
-	*slot = f;
-	return f;
-}
-
-/* Takes the link apart: the kernel marks what has no name any more. */
-static char *read_link(const struct task *task, const char *name, bool *ret_deleted)
-{
-	char *link = task_readlink(task, name);
-
-	*ret_deleted = link && str_ends(link, " (deleted)");
-	if (*ret_deleted)
-		link[strlen(link) - strlen(" (deleted)")] = '\0';
-	return link;
-}
-
 static int read_fdinfo(const struct task *task, int fd, struct fdinfo *ret)
 {
 	cleanup_free char *name = str_format("fdinfo/%d", fd);
@@ -45,52 +20,6 @@ static int read_fdinfo(const struct task *task, int fd, struct fdinfo *ret)
 	ssize_t n = name ? task_slurp(task, name, &text) : -ENOMEM;
 
 	return n < 0 ? (int)n : fdinfo_parse(text, (size_t)n, ret);
-}
-
-/* kcmp(2) orders descriptions: less than 0, 0 or more than 0, as it is told of a and (task, fd). */
-static int compare_description(const struct file *a, const struct task *task, int fd)
-{
-	switch (syscall(SYS_kcmp, a->task->pid, task->pid, KCMP_FILE, a->fd, fd)) {
-	case 0:
-		return 0;
-	case 1:
-		return -1;
-	default:
-		return 1;
-	}
-}
-
-/* Where (task, fd) stands, or would stand, among the descriptions in their order. */
-static size_t find_description(const struct capture *c, const struct task *task, int fd,
-			       struct file **ret_known)
-{
-	size_t lo = 0, hi = c->by_description.count;
-
-	*ret_known = NULL;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int order = compare_description(c->by_description.items[mid], task, fd);
-
-		if (order == 0)
-			*ret_known = c->by_description.items[mid];
-		if (order == 0)
-			return mid;
-		if (order < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-static int insert_description(struct capture *c, size_t at, struct file *f)
-{
-	if (!vec_push(&c->by_description))
-		return -ENOMEM;
-	memmove(&c->by_description.items[at + 1], &c->by_description.items[at],
-		(c->by_description.count - 1 - at) * sizeof(struct file *));
-	c->by_description.items[at] = f;
-	return 0;
 }
 
 /* A description that was not met before: what can be seen of it. */
@@ -107,7 +36,7 @@ static int look_at(struct file *f, struct task *task, int fd, struct fdinfo *inf
 	if (f->own < 0)
 		return fail_errno(err, errno, "cannot duplicate descriptor %d of process %d", fd,
 				  task->pid);
-	f->link = name ? read_link(task, name, &f->deleted) : NULL;
+	file_take_link(f, name ? task_readlink(task, name) : NULL);
 	if (!f->link || fstat(f->own, &f->st) < 0)
 		return fail_errno(err, errno, "cannot look at descriptor %d of process %d", fd,
 				  task->pid);
@@ -119,7 +48,7 @@ static int read_descriptor(struct capture *c, struct task *task, int fd, struct 
 	struct fdinfo info cleanup_fdinfo = {0};
 	struct slot *slot = vec_push(&task->slots);
 	struct file *f;
-	size_t at;
+	size_t at = 0;
 	int r = read_fdinfo(task, fd, &info);
 
 	if (!slot)
@@ -128,13 +57,15 @@ static int read_descriptor(struct capture *c, struct task *task, int fd, struct 
 		return fail_errno(err, -r, "cannot read fdinfo of descriptor %d of process %d", fd,
 				  task->pid);
 	*slot = (struct slot){.fd = fd, .cloexec = (info.flags & O_CLOEXEC) != 0};
-	at = find_description(c, task, fd, &f);
+	f = capture_find_description(c, task->pid, fd, &at);
 	if (!f) {
-		f = add_file(c, task);
-		if (!f || insert_description(c, at, f) < 0)
+		f = capture_add_file(c, task);
+		r = f ? look_at(f, task, fd, &info, err) : -ENOMEM;
+		if (!f || (r == 0 && capture_place_description(c, at, f) < 0))
 			return fail(err, ENOMEM, "out of memory");
-		r = look_at(f, task, fd, &info, err);
 	}
+	if (r < 0)
+		return r;
 	slot->file = f->id;
 	return r;
 }
@@ -214,6 +145,24 @@ static int discover_files(struct capture *c, struct error **err)
 	return 0;
 }
 
+static int capture_file(struct capture *c, struct file *f, struct error **err)
+{
+	ProtobufCMessage *m = NULL;
+	int r;
+
+	f->kind = kind_of(f);
+	if (!f->kind) {
+		cleanup_free char *what = file_describe(f);
+
+		return refuse(err, ENOTSUP, NULL, "%s is of a kind that is not supported", what);
+	}
+	r = f->kind->file->capture(c, f, &m, err);
+	if (r < 0 || !m)
+		return r;
+	fill_common(f, m);
+	return capture_record(c, f->kind, m);
+}
+
 int capture_files(struct capture *c, enum files_part part, struct error **err)
 {
 	int first = part == FILES_AT_HAND ? discover_files(c, err) : 0;
@@ -221,25 +170,16 @@ int capture_files(struct capture *c, enum files_part part, struct error **err)
 	/* A kind may add files for others to see (mappings first): count is read anew each time. */
 	for (size_t i = 0; i < c->files.files.count; i++) {
 		struct file *f = c->files.files.items[i];
-		ProtobufCMessage *m = NULL;
+		struct error *found = NULL;
 		int r;
 
 		if (f->kind || (part == FILES_AT_HAND && file_needs_spilling(f)))
 			continue;
-		f->kind = kind_of(f);
-		if (!f->kind) {
-			cleanup_free char *what = file_describe(f);
-
-			r = refuse(err, ENOTSUP, NULL, "%s is of a kind that is not supported", what);
-		} else {
-			r = f->kind->file->capture(c, f, &m, err);
-		}
-		if (r == 0 && m) {
-			fill_common(f, m);
-			r = capture_record(c, f->kind, m);
-		}
+		r = capture_file(c, f, &found);
 		if (r < 0 && first == 0)
 			first = r;
+		error_wrap(&found, 0, "process %d (%s)", f->task->pid, f->task->stat.comm);
+		error_merge(err, &found);
 	}
 	return first;
 }

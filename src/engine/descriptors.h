@@ -7,9 +7,6 @@
 /* Fills task->slots and c->files for a task. */
 int read_descriptors(struct capture *c, struct task *task, struct error **err);
 
-/* A new entry of c->files; NULL: out of memory. */
-struct file *add_file(struct capture *c, struct task *task);
-
 /* Which files are captured: those that are open to us at once, or those that had to be spilled first. */
 enum files_part {
 	FILES_AT_HAND,

@@ -58,10 +58,6 @@ static int fill_task(struct capture *c, struct task *task, Rec__Task *m, struct 
 {
 	cleanup_free char *personality = NULL;
 
-	m->pid = (uint32_t)task->ns_pid;
-	m->ppid = (uint32_t)task->ns_ppid;
-	m->pgid = (uint32_t)task->ns_pgid;
-	m->sid = (uint32_t)task->ns_sid;
 	m->name = strdup(task_leader(task)->status.name);
 	m->tids = calloc(task->threads.count, sizeof *m->tids);
 	if (!m->name || !m->tids || fill_slots(task, m) < 0)
@@ -75,6 +71,24 @@ static int fill_task(struct capture *c, struct task *task, Rec__Task *m, struct 
 	return find_executable(c, task, &m->executable, err);
 }
 
+/* What also a zombie is. */
+static void fill_identity(const struct task *task, Rec__Task *m)
+{
+	m->pid = (uint32_t)task->ns_pid;
+	m->ppid = (uint32_t)task->ns_ppid;
+	m->pgid = (uint32_t)task->ns_pgid;
+	m->sid = (uint32_t)task->ns_sid;
+	m->exit_signal = task->stat.exit_signal > 0 ? (uint32_t)task->stat.exit_signal : 0;
+}
+
+static int fill_zombie(const struct task *task, Rec__Task *m, struct error **err)
+{
+	m->zombie = true;
+	m->wait_status = (uint32_t)task->stat.exit_code;
+	m->name = strdup(task->stat.comm);
+	return m->name ? 0 : fail(err, ENOMEM, "out of memory");
+}
+
 int make_task_record(struct capture *c, struct task *task, Rec__Task **ret, struct error **err)
 {
 	Rec__Task *m = calloc(1, sizeof *m);
@@ -83,7 +97,8 @@ int make_task_record(struct capture *c, struct task *task, Rec__Task **ret, stru
 	if (!m)
 		return fail(err, ENOMEM, "out of memory");
 	rec__task__init(m);
-	r = fill_task(c, task, m, err);
+	fill_identity(task, m);
+	r = task->zombie ? fill_zombie(task, m, err) : fill_task(c, task, m, err);
 	if (r < 0) {
 		rec__task__free_unpacked(m, NULL);
 		return r;

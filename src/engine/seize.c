@@ -3,21 +3,48 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/timeout.h"
 #include "inject/trace.h"
+#include "proc/syscall.h"
 
 /* Never PTRACE_O_EXITKILL here: a target outlives us. */
 #define CAPTURE_OPTIONS ((unsigned long)PTRACE_O_TRACESYSGOOD)
+
+/*
+ * Milliseconds.  A thread on a lost network file system may not stop for ages; one within
+ * vfork(2) goes on when its child does, who still runs and so needs no more than a moment.
+ */
+#define STOP_PATIENCE 5000
+#define VFORK_PATIENCE 1000
+/* Nanoseconds.  A tree that is not complete by then grows faster than it can be stopped. */
+#define HUNT_PATIENCE UINT64_C(10000000000)
+
+/* A tree that is being stopped. */
+struct hunt {
+	struct tree *tree;
+	size_t fresh;     /* the tasks from here on may have threads that run */
+	uint64_t give_up; /* CLOCK_MONOTONIC */
+	uint64_t *ret_began;
+};
+
+static uint64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
 
 static struct thread *find_thread(struct task *task, pid_t tid)
 {
@@ -25,6 +52,13 @@ static struct thread *find_thread(struct task *task, pid_t tid)
 		if ((*t)->tid == tid)
 			return *t;
 	return NULL;
+}
+
+static void drop_thread(struct task *task, size_t i)
+{
+	free(task->threads.items[i]);
+	memmove(&task->threads.items[i], &task->threads.items[i + 1],
+		(--task->threads.count - i) * sizeof(struct thread *));
 }
 
 static int add_thread(struct task *task, pid_t tid, struct error **err)
@@ -41,91 +75,155 @@ static int add_thread(struct task *task, pid_t tid, struct error **err)
 	*slot = t;
 	r = trace_seize(tid, CAPTURE_OPTIONS, err);
 	t->attached = r == 0;
+	if (r < 0)
+		drop_thread(task, task->threads.count - 1);
 	return r;
 }
 
-static void drop_thread(struct task *task, size_t i)
+static bool read_stat(const struct task *task, const char *name, struct proc_stat *ret)
 {
-	free(task->threads.items[i]);
-	memmove(&task->threads.items[i], &task->threads.items[i + 1],
-		(--task->threads.count - i) * sizeof(struct thread *));
+	cleanup_free char *text = NULL;
+	ssize_t n = name ? task_slurp(task, name, &text) : -1;
+
+	return n >= 0 && stat_parse(text, (size_t)n, ret) == 0;
+}
+
+/* It is gone, or a zombie. */
+static bool has_ended(const struct task *task)
+{
+	struct proc_stat st;
+
+	return !read_stat(task, "stat", &st) || st.state == 'X' ||
+	       (st.state == 'Z' && st.num_threads <= 1);
+}
+
+static bool thread_has_ended(const struct task *task, pid_t tid)
+{
+	cleanup_free char *name = str_format("task/%d/stat", tid);
+	struct proc_stat st;
+
+	return !read_stat(task, name, &st) || st.state == 'X' || st.state == 'Z';
+}
+
+/* 1: seized; 0: not needed, it is ours already or has ended. */
+static int seize_thread(struct task *task, pid_t tid, struct error **err)
+{
+	struct error *inner = NULL;
+	int r;
+
+	if (find_thread(task, tid))
+		return 0;
+	r = add_thread(task, tid, &inner);
+	if (r == 0)
+		return 1;
+	/* It ended between the listing and the seizing; that is its right. */
+	if (r != -ENOMEM && thread_has_ended(task, tid)) {
+		error_free(inner);
+		if (tid != task->pid || has_ended(task))
+			return 0;
+		return refuse(err, ENOTSUP, NULL,
+			      "the main thread of process %d has ended while other threads live on, "
+			      "which is not supported yet",
+			      task->pid);
+	}
+	error_merge(err, &inner);
+	return r;
 }
 
 /* Seizes every thread that is not yet ours; they run on.  Returns how many were new. */
 static int seize_new_threads(struct task *task, struct error **err)
 {
-	int fd = openat(task->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0, r;
+	int fd = openat(task->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0;
 	struct dirent *e;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	if (!dir) {
-		close_fdp(&fd);
-		return fail(err, ESRCH, "process %d has ended", task->pid);
-	}
-	while ((e = readdir(dir))) {
+	if (!dir && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+		found = fail_errno(err, errno, "cannot look at process %d", task->pid);
+	while (dir && found >= 0 && (e = readdir(dir))) {
 		pid_t tid = (pid_t)atoi(e->d_name);
-		struct error *inner = NULL;
+		int r = tid > 0 ? seize_thread(task, tid, err) : 0;
 
-		if (tid <= 0 || find_thread(task, tid))
-			continue;
-		r = add_thread(task, tid, &inner);
-		if (r == -ESRCH && tid != task->pid) {
-			/* It ended between the listing and the seizing; that is its right. */
-			error_free(inner);
-			drop_thread(task, task->threads.count - 1);
-			continue;
-		}
-		if (r < 0) {
-			error_merge(err, &inner);
-			closedir(dir);
-			return r;
-		}
-		found++;
+		found = r < 0 ? r : found + r;
 	}
-	closedir(dir);
+	if (dir)
+		closedir(dir);
+	else
+		close_fdp(&fd);
 	return found;
 }
 
-/* Milliseconds.  A thread within vfork(2) or a lost network file system may not stop for ages. */
-#define STOP_PATIENCE 5000
+/* The main thread first: it is another one after a thread has executed a program. */
+static void sort_threads(struct task *task)
+{
+	for (size_t i = 1; i < task->threads.count; i++) {
+		struct thread *t = task->threads.items[i];
+
+		if (t->tid != task->pid)
+			continue;
+		task->threads.items[i] = task->threads.items[0];
+		task->threads.items[0] = t;
+	}
+}
+
+/* A member that has ended was not stopped; when it is a zombie the next pass finds it as one. */
+static int drop_ended(struct hunt *h, size_t i, struct error **err)
+{
+	struct task *task = h->tree->tasks.items[i];
+
+	if (i == 0)
+		return fail(err, ESRCH, "process %d ended while it was being stopped", task->pid);
+	tree_drop(h->tree, task);
+	return 0;
+}
 
 /*
- * Interrupts every thread that is not yet, and only when all of them were looked at: looking
- * takes longer, and meanwhile the program runs.  Returns how many there were.
+ * Seizes what runs of the fresh tasks, and interrupts it only when all of them were looked at:
+ * looking takes longer, and meanwhile the program runs.  Returns how many threads were new.
  */
-static int interrupt_new_threads(struct task *task, struct error **err)
+static int interrupt_fresh(struct hunt *h, struct error **err)
 {
-	size_t i = task->threads.count;
-	int found = seize_new_threads(task, err);
+	int found = 0;
 
-	for (size_t k = i; k < task->threads.count; k++)
-		timeout_observe(task->threads.items[k]);
-	while (found > 0 && i < task->threads.count) {
-		pid_t tid = task->threads.items[i]->tid;
+	for (size_t i = h->fresh; i < h->tree->tasks.count;) {
+		struct task *task = h->tree->tasks.items[i];
+		int r = task->zombie ? 0 : seize_new_threads(task, err);
 
-		if (trace_interrupt(tid) == 0)
+		if (r < 0)
+			return r;
+		found += r;
+		if (task->zombie || task->threads.count)
 			i++;
-		else if (tid != task->pid)
-			drop_thread(task, i);
-		else
-			return fail(err, ESRCH, "process %d has ended", tid);
+		else if ((r = drop_ended(h, i, err)) < 0)
+			return r;
 	}
+	for (size_t i = h->fresh; found && i < h->tree->tasks.count; i++)
+		vec_each(t, &h->tree->tasks.items[i]->threads)
+			if (!(*t)->stopped)
+				timeout_observe(*t);
+	if (found && !*h->ret_began)
+		*h->ret_began = now();
+	/* Who is not there any more is found out by waiting for it. */
+	for (size_t i = h->fresh; found && i < h->tree->tasks.count; i++)
+		vec_each(t, &h->tree->tasks.items[i]->threads)
+			if (!(*t)->stopped)
+				trace_interrupt((*t)->tid);
 	return found;
 }
 
 /* A signal that was just being delivered is delivered; the interrupt comes right after. */
-static int wait_until_stopped(struct thread *t)
+static int wait_until_stopped(struct thread *t, unsigned int milliseconds)
 {
 	struct stop stop;
 
 	for (;;) {
-		int r = trace_wait_for(t->tid, STOP_PATIENCE, &stop);
+		int r = trace_wait_for(t->tid, milliseconds, &stop);
 
 		if (r == -ETIMEDOUT)
 			return r;
 		if (r < 0 || stop.kind == STOP_GONE)
 			return -ESRCH;
 		if (stop.kind == STOP_INTERRUPT || stop.kind == STOP_GROUP) {
+			t->stopped = true;
 			t->group_stop = stop.kind == STOP_GROUP ? stop.signal : 0;
 			return mend_interrupted(t);
 		}
@@ -135,54 +233,270 @@ static int wait_until_stopped(struct thread *t)
 	}
 }
 
-int seize_task(struct task *task, struct error **err)
+/* It is in vfork(2), or in what the C library makes posix_spawn(3) of. */
+static bool in_vfork(const struct thread *t)
 {
-	size_t stopped = 0;
+	cleanup_free char *name = str_format("task/%d/syscall", t->tid);
+	cleanup_free char *text = NULL;
+	ssize_t n = name ? task_slurp(t->task, name, &text) : -1;
+	struct proc_syscall call;
+	uint64_t flags = 0;
+
+	if (n < 0 || syscall_parse(text, (size_t)n, &call) < 0 ||
+	    call.state != PROC_SYSCALL_IN_CALL)
+		return false;
+	if (call.nr == SYS_clone)
+		flags = call.args[0];
+	if (call.nr == SYS_clone3 &&
+	    task_peek(t->task, call.args[0], &flags, sizeof flags) != sizeof flags)
+		flags = 0;
+#ifdef SYS_vfork
+	if (call.nr == SYS_vfork)
+		flags = CLONE_VFORK;
+#endif
+	return flags & CLONE_VFORK;
+}
+
+/* The child for which the thread waits in vfork(2); 0: it does not. */
+static pid_t vfork_child(const struct thread *t)
+{
+	cleanup_free char *name = str_format("task/%d/children", t->tid);
+	cleanup_free char *text = NULL;
+	char *rest, *word;
+	pid_t child = 0;
+
+	if (!in_vfork(t) || !name || task_slurp(t->task, name, &text) < 0)
+		return 0;
+	for (word = strtok_r(text, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest))
+		child = (pid_t)atoi(word);
+	return child;
+}
+
+static int refuse_restless(const struct thread *t, pid_t child, struct error **err)
+{
+	static const char mend[] = "try again once that has ended";
+
+	if (child)
+		return refuse(err, EBUSY, mend,
+			      "thread %d of process %d does not stop: it waits in vfork(2) for its "
+			      "child, process %d, to end or to execute a program",
+			      t->tid, t->task->pid, child);
+	return refuse(err, EBUSY, mend,
+		      "thread %d of process %d does not stop: it waits in the kernel where nothing "
+		      "wakes it (vfork(2), a dead disk)",
+		      t->tid, t->task->pid);
+}
+
+static int wait_patiently(struct thread *t, struct error **err)
+{
+	pid_t child = 0;
+	int r;
+
+	for (unsigned int waited = 0; waited < STOP_PATIENCE; waited += VFORK_PATIENCE) {
+		r = wait_until_stopped(t, VFORK_PATIENCE);
+		if (r != -ETIMEDOUT)
+			return r;
+		child = vfork_child(t);
+		if (child)
+			break;
+	}
+	if (t->tid == t->task->pid && thread_has_ended(t->task, t->tid))
+		return refuse(err, ENOTSUP, NULL,
+			      "the main thread of process %d has ended while other threads live on, "
+			      "which is not supported yet",
+			      t->task->pid);
+	return refuse_restless(t, child, err);
+}
+
+static int wait_for_task(struct task *task, struct error **err)
+{
+	for (size_t i = 0; i < task->threads.count;) {
+		struct thread *t = task->threads.items[i], *leader;
+		int r = t->stopped ? 0 : wait_patiently(t, err);
+
+		if (r == 0) {
+			i++;
+			continue;
+		}
+		if (r != -ESRCH)
+			return r;
+		drop_thread(task, i);
+		/* When it executed a program it has taken the place of the main one, and runs. */
+		leader = find_thread(task, task->pid);
+		if (!leader || arch_get_regs(leader->tid, &leader->regs) == 0)
+			continue;
+		leader->stopped = false;
+		trace_interrupt(leader->tid);
+		i = 0;
+	}
+	return 0;
+}
+
+static int stop_fresh(struct hunt *h, struct error **err)
+{
 	int r;
 
 	/* All are interrupted before the first is waited for: one by one, spinning threads take ages. */
-	while ((r = interrupt_new_threads(task, err)) > 0) {
-		while (stopped < task->threads.count) {
-			struct thread *t = task->threads.items[stopped];
+	while ((r = interrupt_fresh(h, err)) > 0) {
+		for (size_t i = h->fresh; i < h->tree->tasks.count; i++) {
+			r = wait_for_task(h->tree->tasks.items[i], err);
+			if (r < 0)
+				return r;
+		}
+		if (now() > h->give_up)
+			return refuse(err, EBUSY, "try again when it is less busy",
+				      "its threads come and go faster than they can be stopped");
+	}
+	for (size_t i = h->fresh; r == 0 && i < h->tree->tasks.count; i++)
+		sort_threads(h->tree->tasks.items[i]);
+	return r;
+}
 
-			r = wait_until_stopped(t);
-			if (r == 0) {
-				stopped++;
-				continue;
-			}
-			if (r == -ETIMEDOUT) {
-				release_task(task, 0);
-				return refuse(err, EBUSY, "try again once that has ended",
-					      "thread %d of process %d does not stop: it waits in the "
-					      "kernel where nothing wakes it (vfork(2), a dead disk)",
-					      t->tid, task->pid);
-			}
-			if (t->tid == task->pid) {
-				t->attached = false;
-				release_task(task, 0);
-				return fail(err, ESRCH, "process %d ended while it was being stopped",
-					    task->pid);
-			}
-			drop_thread(task, stopped);
+/* A process that was seen as a child of a member. */
+static int adopt(struct hunt *h, pid_t pid, struct error **err)
+{
+	struct error *inner = NULL;
+	struct task *task = NULL;
+	struct proc_stat st;
+	int r = task_open(&task, pid, &inner);
+
+	if (r == 0 && !read_stat(task, "stat", &st))
+		r = -ESRCH;
+	if (r == 0) {
+		task->zombie = st.state == 'Z' && st.num_threads <= 1;
+		r = st.state == 'X' ? -ESRCH : task->zombie ? 0 : survey_task(task, &inner);
+	}
+	if (r == 0) {
+		error_free(inner);
+		return tree_add(h->tree, task) < 0 ? fail(err, ENOMEM, "out of memory") : 1;
+	}
+	/* What ended in the meantime is no obstacle. */
+	if (task ? has_ended(task) : r == -ESRCH) {
+		error_free(inner);
+		r = 0;
+	} else {
+		error_merge(err, &inner);
+	}
+	task_free(task);
+	return r;
+}
+
+/* The kernel lists the children of each thread (CONFIG_PROC_CHILDREN). */
+static int scan_children(struct hunt *h, const struct thread *t, struct error **err)
+{
+	cleanup_free char *name = str_format("task/%d/children", t->tid);
+	cleanup_free char *text = NULL;
+	ssize_t n = name ? task_slurp(t->task, name, &text) : -ENOMEM;
+	char *rest, *word;
+	int found = 0;
+
+	if (n == -ENOENT)
+		return refuse(err, ENOTSUP, "use a kernel with CONFIG_PROC_CHILDREN",
+			      "this kernel does not tell the children of a process");
+	if (n < 0)
+		return n == -ESRCH ? 0 : fail_errno(err, (int)-n, "cannot list the children of %d",
+						    t->tid);
+	for (word = strtok_r(text, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest)) {
+		pid_t pid = (pid_t)atoi(word);
+		int r = tree_find(h->tree, pid) ? 0 : adopt(h, pid, err);
+
+		if (r < 0)
+			return r;
+		found += r;
+	}
+	return found;
+}
+
+/* Who is a child of the stopped tasks from this one on and not a member yet.  Returns how many. */
+static int find_children(struct hunt *h, size_t from, struct error **err)
+{
+	size_t end = h->tree->tasks.count;
+	int found = 0;
+
+	for (size_t i = from; i < end; i++) {
+		struct task *task = h->tree->tasks.items[i];
+
+		vec_each(t, &task->threads) {
+			int r = scan_children(h, *t, err);
+
+			if (r < 0)
+				return r;
+			found += r;
 		}
 	}
-	if (r < 0) {
-		/* Only who stands still can be let go. */
-		for (size_t i = stopped; i < task->threads.count; i++) {
-			struct thread *t = task->threads.items[i];
+	return found;
+}
 
-			if (t->attached && trace_interrupt(t->tid) == 0)
-				wait_until_stopped(t);
+/*
+ * Generation after generation: parents stand still before their children are listed.  What ends
+ * meanwhile leaves its children to a subreaper, which may be an earlier member: so the end is a
+ * pass over all of them that finds nobody.
+ */
+static int hunt(struct hunt *h, struct error **err)
+{
+	int r = stop_fresh(h, err);
+	bool all = true;
+
+	while (r == 0) {
+		size_t from = all ? 0 : h->fresh, before = h->tree->tasks.count;
+
+		r = find_children(h, from, err);
+		if (r < 0 || (r == 0 && all))
+			return r;
+		all = r == 0;
+		h->fresh = before;
+		r = all ? 0 : stop_fresh(h, err);
+		if (r == 0 && now() > h->give_up)
+			r = refuse(err, EBUSY, "try again when it is less busy",
+				   "its processes come and go faster than they can be stopped");
+	}
+	return r;
+}
+
+/* Who is whose child now.  Whoever a member's end has taken out of the tree goes on. */
+static void find_parents(struct tree *tree)
+{
+	for (size_t i = 1; i < tree->tasks.count;) {
+		struct task *task = tree->tasks.items[i];
+		struct proc_stat st;
+
+		task->parent = read_stat(task, "stat", &st) ? tree_find(tree, st.ppid) : NULL;
+		if (task->parent) {
+			i++;
+			continue;
 		}
 		release_task(task, 0);
+		tree_drop(tree, task);
 	}
+}
+
+/* Only who stands still can be let go. */
+static void give_up(struct tree *tree)
+{
+	vec_each(task, &tree->tasks) {
+		vec_each(t, &(*task)->threads)
+			if (!(*t)->stopped && trace_interrupt((*t)->tid) == 0)
+				wait_until_stopped(*t, 50);
+		release_task(*task, 0);
+	}
+}
+
+int seize_tree(struct tree *tree, bool only, uint64_t *ret_began, struct error **err)
+{
+	struct hunt h = {.tree = tree, .give_up = now() + HUNT_PATIENCE, .ret_began = ret_began};
+	int r = only ? stop_fresh(&h, err) : hunt(&h, err);
+
+	if (r < 0)
+		give_up(tree);
+	else
+		find_parents(tree);
 	return r;
 }
 
 void release_task(struct task *task, int signal)
 {
 	/* PTRACE_DETACH hands a signal over only at a stop for a signal; this is none. */
-	if (signal)
+	if (signal && !task->zombie)
 		kill(task->pid, signal);
 	/* Backwards: the main thread last. */
 	for (size_t i = task->threads.count; i-- > 0;) {
@@ -190,134 +504,6 @@ void release_task(struct task *task, int signal)
 
 		if (t->attached)
 			trace_detach(t->tid, 0);
-		t->attached = false;
+		t->attached = t->stopped = false;
 	}
-}
-
-struct dispatch_config {
-	uint64_t mode, selector, offset, len;
-};
-#define GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211 /* Linux 6.4 */
-
-/* A thread in which a system call of ours could be answered by a signal, or by the end of it all. */
-static int check_injectable(const struct thread *t, struct error **err)
-{
-	struct dispatch_config c = {0};
-
-	if (t->status.seccomp)
-		return refuse(err, EPERM, "run it without the filter",
-			      "thread %d of process %d runs under a seccomp %s, which could kill it for "
-			      "what a checkpoint asks of it",
-			      t->tid, t->task->pid,
-			      t->status.seccomp == 1 ? "strict mode" : "filter");
-	if (ptrace(GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, (void *)sizeof c, &c) == 0 && c.mode)
-		return refuse(err, ENOTSUP, NULL,
-			      "thread %d of process %d has its system calls dispatched to itself "
-			      "(PR_SET_SYSCALL_USER_DISPATCH), which is not supported",
-			      t->tid, t->task->pid);
-	return 0;
-}
-
-static int read_thread(struct thread *t, struct error **err)
-{
-	cleanup_free char *name = str_format("task/%d/status", t->tid);
-	cleanup_free char *text = NULL;
-	ssize_t n = name ? task_slurp(t->task, name, &text) : -ENOMEM;
-
-	if (n < 0 || status_parse(text, (size_t)n, &t->status) < 0)
-		return fail(err, ESRCH, "thread %d has ended", t->tid);
-	timeout_recheck(t, text, (size_t)n);
-	t->ns_tid = t->status.ns_pid.count ? t->status.ns_pid.items[t->status.ns_pid.count - 1]
-					   : t->tid;
-	if (arch_get_regs(t->tid, &t->regs) < 0 || trace_get_sigmask(t->tid, &t->sigmask) < 0)
-		return fail(err, ESRCH, "thread %d has ended", t->tid);
-	if (!arch_is_native(&t->regs))
-		return refuse(err, ENOTSUP, NULL,
-			      "thread %d runs 32-bit code, which is not supported", t->tid);
-	t->saved = t->regs;
-	return check_injectable(t, err);
-}
-
-/* unshare(2) can take a thread out of what the image knows once for the whole process. */
-static int check_shares(const struct task *task, const struct thread *t, struct error **err)
-{
-	static const struct {
-		int what;
-		const char *name;
-	} shares[] = {
-		{KCMP_FILES, "descriptor table"},
-		{KCMP_FS, "working directory"},
-	};
-
-	for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
-		if (syscall(SYS_kcmp, task->pid, t->tid, shares[i].what, 0, 0) > 0)
-			return refuse(err, ENOTSUP, NULL,
-				      "thread %d of process %d has a %s of its own (unshare(2)), which "
-				      "is not supported yet",
-				      t->tid, task->pid, shares[i].name);
-	return 0;
-}
-
-static pid_t last_of(const proc_pids *numbers, pid_t otherwise)
-{
-	return numbers->count ? numbers->items[numbers->count - 1] : otherwise;
-}
-
-/* A thread that has not yet found its way back from a killed checkpoint is put where it was. */
-static void recover_threads(struct task *task)
-{
-	inject_look(task->mem, &task->areas, &task->leftovers);
-	vec_each(it, &task->threads) {
-		struct thread *t = *it;
-
-		if (!inject_recover(&task->leftovers, &t->regs, &t->sigmask))
-			continue;
-		/* First the mask: killed in between, its old cure sets it again. */
-		trace_set_sigmask(t->tid, t->sigmask);
-		arch_set_regs(t->tid, &t->regs);
-		t->saved = t->regs;
-	}
-}
-
-int read_task(struct task *task, struct error **err)
-{
-	cleanup_free char *stat = NULL, *smaps = NULL;
-	const struct proc_status *st;
-	ssize_t n;
-
-	vec_each(t, &task->threads) {
-		int r = read_thread(*t, err);
-
-		if (r < 0)
-			return r;
-	}
-	vec_each(t, &task->threads) {
-		int r = *t == task_leader(task) ? 0 : check_shares(task, *t, err);
-
-		if (r < 0)
-			return r;
-	}
-	st = &task_leader(task)->status;
-	if (st->state == 'Z')
-		return refuse(err, ENOTSUP, NULL,
-			      "the main thread of process %d has ended while other threads live on, "
-			      "which is not supported yet",
-			      task->pid);
-	task->ns_pid = last_of(&st->ns_tgid, task->pid);
-	task->ns_pgid = last_of(&st->ns_pgid, 0);
-	task->ns_sid = last_of(&st->ns_sid, 0);
-	task->ns_ppid = st->ppid;
-	n = task_slurp(task, "stat", &stat);
-	if (n < 0 || stat_parse(stat, (size_t)n, &task->stat) < 0)
-		return fail(err, ESRCH, "process %d has ended", task->pid);
-	n = task_slurp(task, "smaps", &smaps);
-	if (n < 0)
-		return fail_errno(err, (int)-n, "cannot read the mappings of process %d", task->pid);
-	if (maps_parse(smaps, (size_t)n, &task->areas) < 0)
-		return fail(err, EINVAL, "cannot understand the mappings of process %d", task->pid);
-	task->mem = openat(task->proc, "mem", O_RDWR | O_CLOEXEC);
-	if (task->mem < 0)
-		return fail_errno(err, errno, "cannot open the memory of process %d", task->pid);
-	recover_threads(task);
-	return 0;
 }

@@ -1,4 +1,4 @@
-/* Stopping a whole task, and reading what it is while it stands still. */
+/* Stopping a tree of tasks, and reading what they are while they stand still. */
 #pragma once
 
 #include "base/error.h"
@@ -11,14 +11,20 @@
  */
 int survey_task(const struct task *task, struct error **err);
 
-/* What a running target may change until it is stopped: children, namespaces.  Adds obstacles. */
+/* What a running target may change until it is stopped: namespaces.  Adds obstacles. */
 void survey_stopped(const struct task *task, struct error **err);
 
-/* Stops all threads of the task.  On failure all go on. */
-int seize_task(struct task *task, struct error **err);
+/*
+ * The tree has its root: all threads of that and of its descendants are stopped, who become
+ * members.  only: the root alone.  *ret_began gets the time (CLOCK_MONOTONIC) of the first
+ * interrupt.  On failure all go on.
+ */
+int seize_tree(struct tree *tree, bool only, uint64_t *ret_began, struct error **err);
 
-/* Reads status, registers and mappings of the stopped task. */
+/* Reads status, registers and mappings of the stopped task, after those of its parent. */
 int read_task(struct task *task, struct error **err);
+/* The little that a zombie is. */
+int read_zombie(struct task *task, struct error **err);
 
 /* Lets all threads go on (a group-stop stays one). */
 void release_task(struct task *task, int signal);

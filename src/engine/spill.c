@@ -177,12 +177,13 @@ static int spill_file(struct file *f, struct injection *in, struct error **err)
 	return 0;
 }
 
-int spill_mapped_files(struct capture *c, struct injection *in, struct error **err)
+int spill_mapped_files(struct capture *c, const struct task *task, struct injection *in,
+		       struct error **err)
 {
 	vec_each(f, &c->files.files) {
 		int r;
 
-		if (!file_needs_spilling(*f))
+		if ((*f)->task != task || !file_needs_spilling(*f))
 			continue;
 		r = spill_file(*f, in, err);
 		if (r < 0)

@@ -6,7 +6,8 @@
 #include "task/capture.h"
 
 /*
- * Gives every such file of c a copy of its content (f->own) and its size.  What no mapping of the
+ * Gives every such file that was met in the task a copy of its content (f->own) and its size.  What no mapping of the
  * task shows is read through a window that a thread of it (who is in) opens for a moment.
  */
-int spill_mapped_files(struct capture *c, struct injection *in, struct error **err);
+int spill_mapped_files(struct capture *c, const struct task *task, struct injection *in,
+		       struct error **err);

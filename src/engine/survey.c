@@ -1,7 +1,6 @@
 /* Everything that forbids a checkpoint and can be seen without stopping the target. */
 #include "engine/seize.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -26,43 +25,8 @@ static char *name_of(pid_t pid)
 	return name;
 }
 
-/* The kernel lists the children of each thread (CONFIG_PROC_CHILDREN). */
-static void refuse_children_of(const struct task *task, const char *tid, struct error **err)
-{
-	cleanup_free char *name = str_format("task/%s/children", tid);
-	cleanup_free char *text = NULL;
-	char *rest, *word;
-
-	if (!name || task_slurp(task, name, &text) < 0)
-		return;
-	for (word = strtok_r(text, " \n", &rest); word; word = strtok_r(NULL, " \n", &rest)) {
-		cleanup_free char *child = name_of((pid_t)atoi(word));
-
-		refuse(err, ENOTSUP, "end the child first, or checkpoint a program without children",
-		       "it has a child process, %s (%s), and process trees are not supported yet",
-		       word, child ? child : "?");
-	}
-}
-
-static void refuse_children(const struct task *task, struct error **err)
-{
-	int fd = openat(task->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-
-	if (!dir) {
-		close_fdp(&fd);
-		return;
-	}
-	while ((e = readdir(dir)))
-		if (e->d_name[0] != '.')
-			refuse_children_of(task, e->d_name, err);
-	closedir(dir);
-}
-
 void survey_stopped(const struct task *task, struct error **err)
 {
-	refuse_children(task, err);
 	refuse_namespaces(task, err);
 }
 

@@ -21,6 +21,7 @@ enum stat_field {
 	STAT_START_CODE = 26,
 	STAT_END_CODE = 27,
 	STAT_START_STACK = 28,
+	STAT_EXIT_SIGNAL = 38,
 	STAT_RT_PRIORITY = 40,
 	STAT_POLICY = 41,
 	STAT_START_DATA = 45,
@@ -95,6 +96,7 @@ static void fill(struct scan *s, const uint64_t *field, struct proc_stat *stat)
 	stat->start_code = field[STAT_START_CODE];
 	stat->end_code = field[STAT_END_CODE];
 	stat->start_stack = field[STAT_START_STACK];
+	stat->exit_signal = to_int(s, field[STAT_EXIT_SIGNAL]);
 	stat->rt_priority = to_u32(s, field[STAT_RT_PRIORITY]);
 	stat->policy = to_u32(s, field[STAT_POLICY]);
 	stat->start_data = field[STAT_START_DATA];

@@ -20,6 +20,7 @@ struct proc_stat {
 	int64_t priority, nice;
 	int64_t num_threads;
 	uint64_t starttime; /* clock ticks since boot */
+	int exit_signal; /* what its parent is sent at its end; -1 for a thread */
 	uint32_t rt_priority, policy;
 
 	/* Zero for whoever may not ptrace the process. */

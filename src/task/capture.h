@@ -50,6 +50,13 @@ int capture_record(struct capture *c, const struct kind *kind, ProtobufCMessage 
 /* Returns the id of the File that carries it: owner itself when nobody was there before. 0: no memory. */
 uint32_t capture_share(struct capture *c, uint32_t space, uint64_t key0, uint64_t key1, uint32_t owner);
 
+/* A new entry of c->files, met in this task; NULL: out of memory. */
+struct file *capture_add_file(struct capture *c, struct task *task);
+
+/* The description that pid has as fd, among those that we have; else NULL and where it belongs. */
+struct file *capture_find_description(const struct capture *c, pid_t pid, int fd, size_t *ret_at);
+int capture_place_description(struct capture *c, size_t at, struct file *f);
+
 /*
  * The description behind a descriptor of ours that is in no task's table, as one that travels
  * in a socket: the file that shows it already, or a new one, which then owns fd; else fd is closed.

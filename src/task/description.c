@@ -10,14 +10,6 @@
 
 #include "base/fd.h"
 
-static bool in_tree(const struct tree *tree, pid_t pid)
-{
-	vec_each(t, &tree->tasks)
-		if ((*t)->pid == pid)
-			return true;
-	return false;
-}
-
 /* The pid that an entry of /proc stands for, 0: none. */
 static pid_t entry_pid(const char *name)
 {
@@ -95,7 +87,7 @@ static void find_holders(struct capture *c)
 	while (d && (e = readdir(d))) {
 		pid_t pid = entry_pid(e->d_name);
 
-		if (pid && pid != getpid() && !in_tree(&c->tree, pid))
+		if (pid && pid != getpid() && !tree_find(&c->tree, pid))
 			look_into(c, dirfd(d), pid);
 	}
 	if (d)

@@ -44,6 +44,9 @@ struct file *file_by_id(const struct file_table *t, uint32_t id);
 /* The description behind a number of a task's table, or NULL. */
 struct file *file_by_fd(const struct file_table *t, const struct task *task, int fd);
 
+/* Takes over what a link of /proc says: the name, and whether it has gone. */
+void file_take_link(struct file *f, char *link);
+
 /* Only mappings show it, and it has no name: its content has to be copied out through them. */
 bool file_needs_spilling(const struct file *f);
 

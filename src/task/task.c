@@ -68,6 +68,61 @@ void tree_free(struct tree *tree)
 	vec_each(t, &tree->tasks)
 		task_free(*t);
 	vec_free(&tree->tasks);
+	vec_free(&tree->by_pid);
+}
+
+/* Where the pid stands, or would stand. */
+static size_t place_of(const struct tree *tree, pid_t pid)
+{
+	size_t lo = 0, hi = tree->by_pid.count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (tree->by_pid.items[mid]->pid < pid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+struct task *tree_find(const struct tree *tree, pid_t pid)
+{
+	size_t at = place_of(tree, pid);
+	struct task *found = at < tree->by_pid.count ? tree->by_pid.items[at] : NULL;
+
+	return found && found->pid == pid ? found : NULL;
+}
+
+int tree_add(struct tree *tree, struct task *task)
+{
+	size_t at = place_of(tree, task->pid);
+	struct task **last = vec_push(&tree->tasks);
+
+	if (!last || !vec_push(&tree->by_pid)) {
+		tree->tasks.count -= last != NULL;
+		task_free(task);
+		return -ENOMEM;
+	}
+	*last = task;
+	memmove(&tree->by_pid.items[at + 1], &tree->by_pid.items[at],
+		(tree->by_pid.count - 1 - at) * sizeof task);
+	tree->by_pid.items[at] = task;
+	return 0;
+}
+
+void tree_drop(struct tree *tree, struct task *task)
+{
+	size_t at = place_of(tree, task->pid);
+
+	memmove(&tree->by_pid.items[at], &tree->by_pid.items[at + 1],
+		(--tree->by_pid.count - at) * sizeof task);
+	for (at = 0; tree->tasks.items[at] != task;)
+		at++;
+	memmove(&tree->tasks.items[at], &tree->tasks.items[at + 1],
+		(--tree->tasks.count - at) * sizeof task);
+	task_free(task);
 }
 
 struct thread *task_leader(const struct task *task)

@@ -28,6 +28,7 @@ struct thread {
 	uint64_t sigmask;
 	int group_stop; /* not 0: it was stopped by this signal (SIGSTOP, SIGTSTP, ...) */
 	bool attached;
+	bool stopped;   /* ... and stands still */
 
 	/* In a call with a relative timeout (engine/timeout.h): what is left of it, in ns. */
 	bool timed;
@@ -67,7 +68,15 @@ struct task {
 
 struct tree {
 	VEC(struct task *) tasks; /* parents before children; owned */
+	VEC(struct task *) by_pid; /* the same, by the numbers that the tool sees */
 };
+
+/* Takes the task over, as the last one: 0 or -ENOMEM, and then it is freed. */
+int tree_add(struct tree *tree, struct task *task);
+/* Takes it out and frees it. */
+void tree_drop(struct tree *tree, struct task *task);
+/* By the number that the tool sees; NULL: it is not in the tree. */
+struct task *tree_find(const struct tree *tree, pid_t pid);
 
 /*
  * Opens what a task is looked at through.  -ESRCH: there is no such process,

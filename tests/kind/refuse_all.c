@@ -1,5 +1,4 @@
 /* EXPECT-REFUSAL: pidfd */
-/* EXPECT-REFUSAL: child */
 /* EXPECT-REFUSAL: deleted|removed */
 /* A program with several obstacles is told all of them at once. */
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* EXPECT-REFUSAL: child */
-/* A program with a child process cannot be saved alone. */
+/* MODES: stay */
+/* Shows: a child that waits is still there and still waits. */
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>

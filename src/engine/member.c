@@ -1,0 +1,147 @@
+#include "engine/member.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine/ask.h"
+#include "engine/descriptors.h"
+#include "engine/mappings.h"
+#include "engine/pages.h"
+#include "engine/records.h"
+#include "engine/seize.h"
+
+void member_free(struct member *m)
+{
+	if (m->record)
+		rec__task__free_unpacked(m->record, NULL);
+	if (m->memory)
+		rec__memory__free_unpacked(m->memory, NULL);
+	for (size_t i = 0; m->threads && m->threads[i]; i++)
+		rec__thread__free_unpacked(m->threads[i], NULL);
+	free(m->threads);
+}
+
+/* What fails here fails because the process is gone. */
+void member_let_go(struct member *m, int signal)
+{
+	if (!m->stopped)
+		return;
+	if (!m->task->zombie)
+		cure_task(m->task, &m->injection, NULL);
+	release_task(m->task, signal ? signal : m->injection.deferred);
+	m->stopped = false;
+}
+
+/* The regions that a killed checkpoint left are not the program's. */
+static void mark_leftovers(struct task *task)
+{
+	for (size_t i = 0; i < task->areas.list.count; i++) {
+		struct vm_area *a = &task->areas.list.items[i], *next = a + 1;
+
+		if (!inject_is_leftover(&task->leftovers, task->mem, a))
+			continue;
+		a->gate = true;
+		if (i + 1 < task->areas.list.count && next->start == a->end &&
+		    next->end - next->start == BATCH_DATA_SIZE)
+			next->gate = true;
+	}
+}
+
+int member_read(struct member *m, struct error **err)
+{
+	int r;
+
+	if (m->task->zombie)
+		return read_zombie(m->task, err);
+	r = read_task(m->task, err);
+	if (r < 0)
+		return r;
+	mark_leftovers(m->task);
+	return mend_task(m->task, err);
+}
+
+int member_describe(struct capture *c, struct member *m, struct error **err)
+{
+	int r = m->task->zombie ? 0 : read_descriptors(c, m->task, err);
+
+	return r < 0 ? r : make_task_record(c, m->task, &m->record, err);
+}
+
+int member_look(struct capture *c, struct member *m, struct error **err)
+{
+	struct error *found = NULL;
+	int r;
+
+	if (m->task->zombie)
+		return 0;
+	survey_stopped(m->task, &found);
+	r = capture_mappings(c, m->task, &m->memory, &found);
+	if (r == 0)
+		r = capture_page_kinds(m->task, m->memory, &found);
+	if (found) {
+		r = -error_errno(found);
+		error_wrap(&found, 0, "process %d (%s)", m->task->pid, m->record->name);
+		error_merge(err, &found);
+	}
+	return r;
+}
+
+int member_ask(struct capture *c, struct member *m, struct error **err)
+{
+	if (m->task->zombie)
+		return 0;
+	return ask_task(c, m->task, &m->injection, m->memory, &m->threads, err);
+}
+
+int member_write_records(const struct member *m, struct image_writer *w, struct error **err)
+{
+	int r = image_writer_record(w, TAG_TASK, &m->record->base, err);
+
+	if (r == 0 && m->memory)
+		r = image_writer_record(w, TAG_MEMORY, &m->memory->base, err);
+	for (size_t i = 0; m->threads && m->threads[i] && r == 0; i++)
+		r = image_writer_record(w, TAG_THREAD, &m->threads[i]->base, err);
+	return r;
+}
+
+int member_write_memory(const struct member *m, const struct checkpoint_options *o,
+			struct image_writer *w, struct error **err)
+{
+	return m->memory ? write_memory(w, o, m->task, m->memory, err) : 0;
+}
+
+int member_kill(const struct member *m, struct error **err)
+{
+	/* A zombie is gone with who should wait for it. */
+	if (m->task->zombie ||
+	    syscall(SYS_pidfd_send_signal, m->task->pidfd, SIGKILL, NULL, 0) == 0 ||
+	    errno == ESRCH)
+		return 0;
+	return fail_errno(err, errno, "the image is complete, but process %d cannot be ended",
+			  m->task->pid);
+}
+
+static void wait_for_end(const struct thread *t)
+{
+	bool ours = t == task_leader(t->task) && t->status.ppid == getpid();
+	siginfo_t info;
+
+	/* The end of a child of the caller is the caller's to wait for. */
+	while (waitid(P_PID, (id_t)t->tid, &info, WEXITED | __WALL | (ours ? WNOWAIT : 0)) < 0 &&
+	       errno == EINTR)
+		;
+}
+
+void member_wait(struct member *m)
+{
+	/* Threads first: the main one is reported last, once all others are gone. */
+	for (size_t i = m->task->threads.count; i-- > 0;) {
+		wait_for_end(m->task->threads.items[i]);
+		m->task->threads.items[i]->attached = false;
+	}
+	m->stopped = false;
+}

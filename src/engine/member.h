@@ -1,0 +1,40 @@
+/* One process of a tree that is being checkpointed: what is undone for it, and what is written of it. */
+#pragma once
+
+#include "base/error.h"
+#include "engine/engine.h"
+#include "image/writer.h"
+#include "inject/inject.h"
+#include "records.pb-c.h"
+#include "task/capture.h"
+
+struct member {
+	struct task *task; /* in the capture's tree */
+	struct injection injection;
+	Rec__Task *record;
+	Rec__Memory *memory;   /* NULL: a zombie's, or another member has it */
+	Rec__Thread **threads; /* NULL at the end */
+	bool stopped;
+};
+
+void member_free(struct member *m);
+
+/* Gives the process back as it was; signal: it is sent that first (0: none). */
+void member_let_go(struct member *m, int signal);
+
+/* From outside: what the process is.  It stands still and is untouched. */
+int member_read(struct member *m, struct error **err);
+/* Its descriptors and the Task record. */
+int member_describe(struct capture *c, struct member *m, struct error **err);
+/* Its memory map.  Obstacles are collected. */
+int member_look(struct capture *c, struct member *m, struct error **err);
+/* What it must be asked for by injected calls. */
+int member_ask(struct capture *c, struct member *m, struct error **err);
+
+int member_write_records(const struct member *m, struct image_writer *w, struct error **err);
+int member_write_memory(const struct member *m, const struct checkpoint_options *o,
+			struct image_writer *w, struct error **err);
+
+int member_kill(const struct member *m, struct error **err);
+/* Until all of its threads have ended. */
+void member_wait(struct member *m);
