@@ -92,14 +92,27 @@ static int close_others(const Rec__Task *m, struct injection *in, struct batch *
 	return run_batch(in, b, doing, err);
 }
 
-/* A number that is neither a source nor a destination. */
-static int free_number(const struct rebuild *r, const Rec__Task *m)
+/* Where the task has the file now: where the tool has it, or where it came late. */
+static int source_of(const struct rebuilt_task *t, const struct rebuilt_file *f)
 {
+	vec_each(l, &t->late)
+		if (l->file == f->id)
+			return l->fd;
+	return f->fd;
+}
+
+/* A number that is neither a source nor a destination. */
+static int free_number(const struct rebuild *r, const struct rebuilt_task *t)
+{
+	const Rec__Task *m = t->record;
+
 	for (int n = 0;; n++) {
 		bool used = false;
 
 		vec_each(f, &r->files)
 			used = used || f->fd == n;
+		vec_each(l, &t->late)
+			used = used || l->fd == n;
 		for (size_t i = 0; i < m->n_slots && !used; i++)
 			used = (int)m->slots[i]->fd == n;
 		if (!used)
@@ -107,9 +120,9 @@ static int free_number(const struct rebuild *r, const Rec__Task *m)
 	}
 }
 
-int arrange_descriptors(const struct rebuild *r, const struct rebuilt_task *t,
-			struct injection *in, struct error **err)
+int arrange_descriptors(const struct rebuild *r, const struct rebuilt_task *t, struct error **err)
 {
+	struct injection *in = t->injection;
 	const Rec__Task *m = t->record;
 	struct move *moves = calloc(m->n_slots + 1, sizeof *moves);
 	struct batch b cleanup_batch = {0};
@@ -122,12 +135,12 @@ int arrange_descriptors(const struct rebuild *r, const struct rebuilt_task *t,
 	for (size_t i = 0; i < m->n_slots; i++) {
 		const struct rebuilt_file *f = rebuilt_file(r, m->slots[i]->file);
 
-		moves[i] = (struct move){f->fd, (int)m->slots[i]->fd, m->slots[i]->cloexec, false};
+		moves[i] = (struct move){source_of(t, f), (int)m->slots[i]->fd, m->slots[i]->cloexec, false};
 	}
 	do {
 		res = order_moves(moves, m->n_slots, in, &b, err);
 		if (res == -ELOOP) {
-			int spare = free_number(r, m);
+			int spare = free_number(r, t);
 
 			break_cycle(moves, m->n_slots, spare, &b);
 		}

@@ -5,6 +5,5 @@
 #include "inject/inject.h"
 #include "task/rebuild.h"
 
-/* The highest number that is needed in between, for the limit on descriptors. */
-int arrange_descriptors(const struct rebuild *r, const struct rebuilt_task *t,
-			struct injection *in, struct error **err);
+/* The main thread is in.  The highest number needed in between is a matter of RLIMIT_NOFILE. */
+int arrange_descriptors(const struct rebuild *r, const struct rebuilt_task *t, struct error **err);

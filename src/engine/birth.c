@@ -16,13 +16,14 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "inject/inject.h"
 #include "inject/trace.h"
 #include "kind/kind.h"
 #include "priv/calls.h"
 #include "priv/caps.h"
 
 #define RESTORE_OPTIONS                                                            \
-	((unsigned long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD |               \
+	((unsigned long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | \
 			 PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC))
 
 static bool number_is_taken(uint32_t pid, char **ret_name)
@@ -37,23 +38,31 @@ static bool number_is_taken(uint32_t pid, char **ret_name)
 	return true;
 }
 
+static bool refuse_taken(uint32_t number, struct error **err)
+{
+	cleanup_free char *name = NULL;
+
+	if (!number_is_taken(number, &name))
+		return false;
+	refuse(err, EEXIST, "end that process, or use --pid=private or --pid=new",
+	       "the number %u of the program is in use by %s", number,
+	       name ? name : "another process");
+	return true;
+}
+
 /* All numbers of the tree that somebody has: adds an obstacle for each; returns how many. */
 static size_t taken_numbers(const struct rebuild *r, struct error **err)
 {
 	size_t taken = 0;
 
-	vec_each(t, &r->tasks)
-		vec_each(th, &(*t)->threads) {
-			cleanup_free char *name = NULL;
-
-			if (!number_is_taken(th->record->tid, &name))
-				continue;
-			taken++;
-			refuse(err, EEXIST,
-			       "end that process, or use --pid=private or --pid=new",
-			       "the number %u of the program is in use by %s", th->record->tid,
-			       name ? name : "another process");
-		}
+	vec_each(t, &r->tasks) {
+		if ((*t)->record->zombie)
+			taken += refuse_taken((*t)->record->pid, err);
+		vec_each(th, &(*t)->threads)
+			taken += refuse_taken(th->record->tid, err);
+	}
+	vec_each(t, &r->stand_ins)
+		taken += refuse_taken((*t)->record->pid, err);
 	return taken;
 }
 
@@ -93,7 +102,7 @@ int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct
 /* What the newborn is told, and after it the numbers of the descriptors that it keeps. */
 struct orders {
 	int executable;
-	bool new_session, new_group, keep_capability;
+	bool keep_capability;
 	unsigned long personality;
 	size_t inherited;
 };
@@ -141,10 +150,9 @@ __attribute__((noreturn)) static void newborn_main(int socket, int peer)
 	if (send(socket, &byte, 1, MSG_NOSIGNAL) != 1 || !receive_orders(socket, &o) ||
 	    fd_read(socket, &byte, 1) != 1)
 		_exit(127);
-	if (o.new_session)
-		setsid();
-	else if (o.new_group)
-		setpgid(0, 0);
+	/* What its maker ignores, execve(2) would hand on, to be found in a child that ends. */
+	for (int sig = 1; sig < NSIG; sig++)
+		signal(sig, SIG_DFL);
 	if (o.keep_capability)
 		priv_keep_over_exec(CAP_CHECKPOINT_RESTORE, NULL);
 	personality(o.personality);
@@ -268,21 +276,21 @@ static int make_newborn(pid_t number, int socket, int peer, struct birth *b, str
 	return 0;
 }
 
-/* A session can be led anew only without the terminal that it had: then it keeps ours. */
-static void plan_groups(const struct rebuild *r, const struct rebuilt_task *t, struct orders *o)
+bool keeps_session(const struct rebuild *r)
 {
-	bool has_terminal = false;
+	const Rec__Task *root = r->tasks.items[0]->record;
 
+	if (root->terminal)
+		return false;
 	vec_each(f, &r->files)
 		if (strcmp(f->kind->name, "terminal") == 0)
-			has_terminal = true;
-	o->new_session = t->record->sid == t->record->pid && !has_terminal;
-	o->new_group = t->record->pgid == t->record->pid;
+			return true;
+	return false;
 }
 
 static int send_orders(const struct rebuild *r, struct orders *o, int socket, struct error **err)
 {
-	int *fds = calloc(r->files.count + 1, sizeof *fds), res;
+	int *fds = calloc(r->files.count + 2, sizeof *fds), res;
 
 	if (!fds)
 		return fail(err, ENOMEM, "out of memory");
@@ -290,11 +298,23 @@ static int send_orders(const struct rebuild *r, struct orders *o, int socket, st
 	vec_each(f, &r->files)
 		if (f->fd >= 0)
 			fds[o->inherited++] = f->fd;
+	if (r->late_socket[1] >= 0)
+		fds[o->inherited++] = r->late_socket[1];
 	res = tell(socket, o, sizeof *o, err);
 	if (res == 0)
 		res = tell(socket, fds, o->inherited * sizeof *fds, err);
 	free(fds);
 	return res;
+}
+
+int open_newborn(struct rebuilt_task *t, struct error **err)
+{
+	cleanup_free char *path = str_format("/proc/%d", t->pid);
+
+	if (t->proc < 0)
+		t->proc = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	t->mem = t->proc < 0 ? -1 : priv_open_newborn(t->proc, "mem", O_RDWR);
+	return t->mem < 0 ? fail_errno(err, errno, "cannot open the memory of the new process") : 0;
 }
 
 int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struct error **err)
@@ -309,7 +329,6 @@ int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struc
 
 	if (exe->fd < 0)
 		return fail(err, EBADF, "the program's executable is not open");
-	plan_groups(r, t, &o);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return fail_errno(err, errno, "cannot make a socket pair");
 	socket = pair[0];
@@ -324,5 +343,8 @@ int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struc
 	if (res == 0)
 		res = follow_exec(t->pid, socket, err);
 	t->ns_pid = number ? number : t->pid;
-	return res;
+	if (res == 0)
+		res = open_newborn(t, err);
+	t->injection = res == 0 ? calloc(1, sizeof *t->injection) : NULL;
+	return res == 0 && !t->injection ? fail(err, ENOMEM, "out of memory") : res;
 }

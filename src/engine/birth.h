@@ -23,5 +23,14 @@ int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct
 /* What the program's files need before they are opened: the mount namespace that it will have. */
 int prepare_birth(struct rebuild *r, struct birth *b, struct error **err);
 
-/* The process is seized (PTRACE_O_EXITKILL) and stands at its first instruction: t->pid is set. */
+/* /proc/PID and the memory of a process that was just made, or has just executed its file. */
+int open_newborn(struct rebuilt_task *t, struct error **err);
+
+/*
+ * The root led a session on a terminal that is not of the image: a session can be led anew only
+ * without the terminal that it had, so it goes on in that of whoever restores.
+ */
+bool keeps_session(const struct rebuild *r);
+
+/* The root process is seized (PTRACE_O_EXITKILL) and stands at its first instruction: t->pid is set. */
 int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struct error **err);

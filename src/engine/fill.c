@@ -80,18 +80,20 @@ static int fill_content(struct rebuild *r, const struct page_run *run, const cha
 					  ") that keeps none", run->object);
 }
 
-static int fill_run(struct rebuild *r, const struct page_run *run, const char *data,
-		    struct error **err)
+/* t: whose turn it is; NULL: that of contents. */
+static int fill_run(struct rebuild *r, const struct rebuilt_task *t, const struct page_run *run,
+		    const char *data, struct error **err)
 {
-	if (run->object < MEMORY_OBJECT(0))
+	if (!t && run->object < MEMORY_OBJECT(0))
 		return fill_content(r, run, data, err);
-	vec_each(t, &r->tasks)
-		if (MEMORY_OBJECT((*t)->record->pid) == run->object)
-			return fill_task(*t, run, data, err);
-	return refuse(err, EBADMSG, NULL, "the image has memory of a process that it does not have");
+	if (t && run->object == MEMORY_OBJECT(t->record->pid))
+		return fill_task(t, run, data, err);
+	return refuse(err, EBADMSG, NULL,
+		      "the image has memory of a process that it does not have, or not in its turn");
 }
 
-static int fill_frame(struct rebuild *r, struct fill *fill, struct error **err)
+static int fill_frame(struct rebuild *r, const struct rebuilt_task *t, struct fill *fill,
+		      struct error **err)
 {
 	const char *data = fill->frame.data;
 	int res;
@@ -99,7 +101,7 @@ static int fill_frame(struct rebuild *r, struct fill *fill, struct error **err)
 	if (fill->frame.type != IMAGE_TYPE_MEMORY)
 		return refuse(err, EBADMSG, NULL, "the image has a record behind its memory");
 	for (size_t i = 0; i < fill->frame.run_count; i++) {
-		res = fill_run(r, &fill->frame.runs[i], data, err);
+		res = fill_run(r, t, &fill->frame.runs[i], data, err);
 		if (res < 0)
 			return res;
 		data += fill->frame.runs[i].length;
@@ -118,15 +120,24 @@ int fill_contents(struct rebuild *r, struct fill *fill, struct error **err)
 
 	while (res == 0 && fill->more && fill->frame.run_count &&
 	       fill->frame.runs[0].object < MEMORY_OBJECT(0))
-		res = fill_frame(r, fill, err);
+		res = fill_frame(r, NULL, fill, err);
 	return res;
 }
 
-int fill_memory(struct rebuild *r, struct fill *fill, struct error **err)
+int fill_memory(struct rebuild *r, struct rebuilt_task *t, struct fill *fill, struct error **err)
 {
 	int res = 0;
 
-	while (res == 0 && fill->more)
-		res = fill_frame(r, fill, err);
+	while (res == 0 && fill->more && fill->frame.run_count &&
+	       fill->frame.runs[0].object == MEMORY_OBJECT(t->record->pid))
+		res = fill_frame(r, t, fill, err);
 	return res;
+}
+
+int fill_end(const struct fill *fill, struct error **err)
+{
+	return fill->more ? refuse(err, EBADMSG, NULL,
+				   "the image has memory of a process that it does not have, or not in "
+				   "its turn")
+			  : 0;
 }

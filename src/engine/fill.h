@@ -19,5 +19,8 @@ struct fill {
  */
 int fill_contents(struct rebuild *r, struct fill *fill, struct error **err);
 
-/* The rest, to the end of the image, which is verified: memory of the tasks, which are stopped. */
-int fill_memory(struct rebuild *r, struct fill *fill, struct error **err);
+/* Those of one task, which stand next in the image; it is stopped. */
+int fill_memory(struct rebuild *r, struct rebuilt_task *t, struct fill *fill, struct error **err);
+
+/* Nothing may be left: the image was read to its end, and verified. */
+int fill_end(const struct fill *fill, struct error **err);

@@ -13,11 +13,12 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "engine/arrange.h"
+#include "engine/animate.h"
 #include "engine/birth.h"
 #include "engine/fill.h"
 #include "engine/load.h"
-#include "engine/revive.h"
+#include "engine/offspring.h"
+#include "engine/plan.h"
 #include "engine/space.h"
 #include "engine/standard.h"
 #include "image/reader.h"
@@ -29,31 +30,55 @@
 /* All that must not be left behind. */
 struct work {
 	struct rebuild rebuild;
+	struct plan plan;
 	struct birth birth;
-	struct injection injection;
 	struct priv priv;
 	struct rlimit files; /* our own limit before */
 	bool limit_raised;
 	bool alive; /* the program runs: it is not ours to end any more */
 };
 
+static void kill_task(struct rebuilt_task *t)
+{
+	if (t->pid > 0)
+		kill(t->pid, SIGKILL);
+}
+
+/* We trace all of them, and are told of their ends. */
+static void wait_for_task(struct rebuilt_task *t)
+{
+	if (t->pid <= 0)
+		return;
+	vec_each(th, &t->threads)
+		if (th->tid > 0 && th->tid != t->pid)
+			waitpid(th->tid, NULL, __WALL);
+	waitpid(t->pid, NULL, __WALL);
+}
+
+static void end_tasks(struct rebuild *r)
+{
+	vec_each(t, &r->tasks)
+		kill_task(*t);
+	vec_each(t, &r->stand_ins)
+		kill_task(*t);
+	/* Children first: they are ours only as long as we trace them. */
+	for (size_t i = r->stand_ins.count; i-- > 0;)
+		wait_for_task(r->stand_ins.items[i]);
+	for (size_t i = r->tasks.count; i-- > 0;)
+		wait_for_task(r->tasks.items[i]);
+}
+
 static void end_work(struct work *w)
 {
-	vec_each(t, &w->rebuild.tasks) {
-		if ((*t)->pid <= 0 || w->alive)
-			continue;
-		kill((*t)->pid, SIGKILL);
-		vec_each(th, &(*t)->threads)
-			if (th->tid > 0 && th->tid != (*t)->pid)
-				waitpid(th->tid, NULL, __WALL);
-		waitpid((*t)->pid, NULL, __WALL);
-	}
+	if (!w->alive)
+		end_tasks(&w->rebuild);
 	if (w->alive)
 		nsinit_free(&w->birth.init);
 	else
 		nsinit_end(&w->birth.init);
 	if (w->limit_raised)
 		setrlimit(RLIMIT_NOFILE, &w->files);
+	plan_free(&w->plan);
 	rebuild_free(&w->rebuild);
 }
 
@@ -95,6 +120,7 @@ static int check_all(struct work *w, struct error **err)
 		refuse(&found, EPERM, "use a kernel with CONFIG_CHECKPOINT_RESTORE",
 		       "this kernel lets no program say where its heap, arguments and environment "
 		       "are (PR_SET_MM_MAP)");
+	plan_tree(r, keeps_session(r), &w->plan, &found);
 	plan_numbers(r, &w->priv, &w->birth, &found);
 	raise_file_limit(w, &found);
 	vec_each(f, &r->files)
@@ -113,7 +139,7 @@ static int open_files(struct rebuild *r, struct error **err)
 	vec_each(f, &r->files) {
 		int res;
 
-		if (f->replaced)
+		if (f->replaced || f->kind->file->open_late)
 			continue;
 		res = f->kind->file->open(r, f, err);
 		if (res < 0)
@@ -129,60 +155,6 @@ static int open_files(struct rebuild *r, struct error **err)
 			close(f->fd);
 			f->fd = moved;
 		}
-	}
-	return 0;
-}
-
-static int open_proc(struct rebuilt_task *t, struct error **err)
-{
-	cleanup_free char *path = str_format("/proc/%d", t->pid);
-
-	t->proc = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	t->mem = t->proc < 0 ? -1 : priv_open_newborn(t->proc, "mem", O_RDWR);
-	return t->mem < 0 ? fail_errno(err, errno, "cannot open the memory of the new process") : 0;
-}
-
-/* In as many batches as the kind asks for. */
-static int settle_file(struct rebuild *r, struct rebuilt_task *t, const struct rebuilt_file *f,
-		       int fd, struct injection *in, struct batch *b, struct error **err)
-{
-	cleanup_free char *doing = str_format("restoring %s", f->kind->name);
-	bool again;
-
-	t->settled = 0;
-	do {
-		int res = f->kind->file->settle(r, t, f->message, fd, b, err);
-
-		again = res > 0;
-		if (res >= 0 && b->count)
-			res = run_batch(in, b, doing ? doing : f->kind->name, err);
-		if (res < 0)
-			return res;
-	} while (again);
-	return 0;
-}
-
-/* What must happen in the task once its descriptors have their numbers. */
-static int settle_files(struct rebuild *r, struct rebuilt_task *t, struct injection *in,
-			struct error **err)
-{
-	struct batch b cleanup_batch = {0};
-	uint32_t last = 0;
-	int res = 0;
-
-	if (batch_init(&b, in->region) < 0)
-		return fail(err, ENOMEM, "out of memory");
-	vec_each(f, &r->files) {
-		if (!f->kind->file->settle || !f->in_slot || f->id == last)
-			continue;
-		for (size_t i = 0; i < t->record->n_slots; i++) {
-			if (t->record->slots[i]->file != f->id)
-				continue;
-			res = settle_file(r, t, f, (int)t->record->slots[i]->fd, in, &b, err);
-			break;
-		}
-		if (res < 0)
-			return res;
 	}
 	return 0;
 }
@@ -210,34 +182,84 @@ static int fill_done(struct rebuild *r, struct error **err)
 	return 0;
 }
 
-static int build_task(struct work *w, struct rebuilt_task *t, struct error **err)
+static bool has_ended_children(const struct rebuild *r, const struct rebuilt_task *t)
 {
-	struct injection *in = &w->injection;
-	int res = give_birth(&w->rebuild, t, &w->birth, err);
-
-	if (res == 0)
-		res = open_proc(t, err);
-	if (res == 0)
-		res = build_space(&w->rebuild, t, in, err);
-	return res;
+	vec_each(it, &r->stand_ins)
+		if ((*it)->parent == t)
+			return true;
+	vec_each(it, &r->tasks)
+		if ((*it)->parent == t && (*it)->record->zombie)
+			return true;
+	return false;
 }
 
-static int animate_task(struct work *w, struct rebuilt_task *t, struct error **err)
+/* Zombies have no memory, and who shares another's has it already. */
+static int build_memory(struct rebuild *r, struct rebuilt_task *t, struct fill *fill,
+			struct error **err)
 {
-	struct rebuild *r = &w->rebuild;
-	struct injection *in = &w->injection;
 	int res;
 
-	t->threads.items[0].tid = t->pid;
-	t->threads.items[0].ns_tid = t->ns_pid;
-	res = rebuild_states(r, &t->threads.items[0], PHASE_EARLY, in, err);
-	if (res == 0)
-		res = arrange_descriptors(r, t, in, err);
-	if (res == 0)
-		res = settle_files(r, t, in, err);
-	if (res == 0)
-		res = make_threads(r, t, &w->birth, in, err);
-	return res == 0 ? revive_threads(r, t, in, err) : res;
+	if (!t->memory)
+		return 0;
+	res = build_space(r, t, t->injection, err);
+	return res < 0 ? res : fill_memory(r, t, fill, err);
+}
+
+static void note_main_thread(struct rebuilt_task *t)
+{
+	if (t->threads.count) {
+		t->threads.items[0].tid = t->pid;
+		t->threads.items[0].ns_tid = t->ns_pid;
+	}
+}
+
+/* The whole tree: each process with its memory before its children are forked from it. */
+static int make_tasks(struct work *w, struct fill *fill, struct error **err)
+{
+	struct rebuild *r = &w->rebuild;
+
+	vec_each(step, &w->plan.steps) {
+		struct rebuilt_task *t = step->task;
+		int res;
+
+		if (step->what == PLAN_BIRTH && !step->other)
+			res = give_birth(r, t, &w->birth, err);
+		else
+			res = carry_out(r, step, &w->birth, err);
+		if (res == 0 && step->what == PLAN_BIRTH) {
+			note_main_thread(t);
+			res = build_memory(r, t, fill, err);
+		}
+		if (res < 0)
+			return res;
+		/* Ended and told to us: its parent, or nobody, has it now. */
+		if (step->what == PLAN_END)
+			t->pid = 0;
+	}
+	vec_each(t, &r->tasks) {
+		int res = has_ended_children(r, *t) ? forget_children(*t, err) : 0;
+
+		if (res < 0)
+			return res;
+	}
+	return fill_end(fill, err);
+}
+
+/* Descriptors of what names processes cannot be inherited from before there are any. */
+static int prepare_late_files(struct rebuild *r, struct error **err)
+{
+	bool some = false;
+	int pair[2];
+
+	vec_each(f, &r->files)
+		some = some || f->kind->file->open_late;
+	if (!some)
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return fail_errno(err, errno, "cannot make a socket pair");
+	r->late_socket[0] = pair[0];
+	r->late_socket[1] = pair[1];
+	return 0;
 }
 
 /* The tool's own copies go before the program runs: they would keep pipes and sockets alive. */
@@ -245,10 +267,9 @@ static void close_files(struct rebuild *r)
 {
 	vec_each(f, &r->files)
 		close_fdp(&f->fd);
-	vec_each(s, &r->shared) {
-		close_fdp(&s->fds[0]);
-		close_fdp(&s->fds[1]);
-	}
+	close_shared(r);
+	close_fdp(&r->late_socket[0]);
+	close_fdp(&r->late_socket[1]);
 }
 
 /*
@@ -280,27 +301,36 @@ static void release_thread(const struct work *w, const struct rebuilt_task *t, p
 {
 	struct stop stop;
 
-	if (trace_detach(tid, 0) != -ESRCH || (tid == t->pid && !w->birth.init.pid))
+	bool ours = t == w->rebuild.tasks.items[0] && tid == t->pid && !w->birth.init.pid;
+
+	if (trace_detach(tid, 0) != -ESRCH || ours)
 		return;
 	while (trace_wait(tid, &stop) == 0 && stop.kind != STOP_GONE)
 		trace_detach(tid, 0);
 }
 
-static int let_go(struct work *w, struct rebuilt_task *t, struct error **err)
+static int let_go(struct work *w, struct error **err)
 {
+	struct rebuild *r = &w->rebuild;
+	struct rebuilt_task *root = r->tasks.items[0];
 	char byte = 0;
 
-	close_files(&w->rebuild);
-	if (w->rebuild.options->progress)
-		w->rebuild.options->progress(w->rebuild.options->progress_arg, UINT64_MAX);
-	if (t->record->stop_signal)
-		kill(t->pid, SIGSTOP);
+	close_files(r);
+	if (r->options->progress)
+		r->options->progress(r->options->progress_arg, UINT64_MAX);
+	vec_each(t, &r->tasks)
+		if ((*t)->record->stop_signal)
+			kill((*t)->pid, SIGSTOP);
 	if (w->birth.init.pid && write(w->birth.init.socket, &byte, 1) != 1)
 		return fail(err, ECHILD, "the private namespace has ended");
 	w->alive = true;
-	give_terminal(w, t->pid);
-	for (size_t i = t->threads.count; i-- > 0;)
-		release_thread(w, t, t->threads.items[i].tid);
+	give_terminal(w, root->pid);
+	for (size_t i = r->tasks.count; i-- > 0;) {
+		const struct rebuilt_task *t = r->tasks.items[i];
+
+		for (size_t k = t->threads.count; k-- > 0;)
+			release_thread(w, t, t->threads.items[k].tid);
+	}
 	return 0;
 }
 
@@ -309,10 +339,9 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 {
 	struct work w __attribute__((cleanup(end_work))) = {
 		.birth = {.init = NSINIT_NONE},
-		.rebuild = {.options = o, .root = AT_FDCWD},
+		.rebuild = {.options = o, REBUILD_INIT},
 	};
 	cleanup_image_reader struct image_reader *reader = NULL;
-	struct rebuilt_task *t;
 	struct fill fill = {0};
 	int res = image_reader_open(&reader, image, err);
 
@@ -326,9 +355,10 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 		error_set_outcome(err ? *err : NULL, OUTCOME_REFUSED);
 		return res;
 	}
-	t = w.rebuild.tasks.items[0];
 	fill.reader = reader;
 	res = prepare_birth(&w.rebuild, &w.birth, err);
+	if (res == 0)
+		res = prepare_late_files(&w.rebuild, err);
 	if (res == 0)
 		res = open_files(&w.rebuild, err);
 	if (res == 0)
@@ -337,22 +367,20 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 		res = fill_done(&w.rebuild, err);
 	if (res == 0) {
 		close_shared(&w.rebuild);
-		res = build_task(&w, t, err);
+		res = make_tasks(&w, &fill, err);
 	}
 	if (res == 0)
-		res = fill_memory(&w.rebuild, &fill, err);
+		res = bring_late_files(&w.rebuild, err);
 	if (res == 0)
-		res = finish_space(&w.rebuild, t, &w.injection, err);
+		res = animate_tasks(&w.rebuild, &w.birth, err);
 	if (res == 0)
-		res = animate_task(&w, t, err);
-	if (res == 0)
-		res = let_go(&w, t, err);
+		res = let_go(&w, err);
 	if (res < 0) {
 		/* Undone is not untouched. */
 		error_set_outcome(err ? *err : NULL, OUTCOME_FAILED);
 		return res;
 	}
-	*ret = (struct revived){t->pid, w.birth.init.pid, fd_steal(&w.birth.init.socket)};
+	*ret = (struct revived){w.rebuild.tasks.items[0]->pid, w.birth.init.pid, fd_steal(&w.birth.init.socket)};
 	return 0;
 }
 

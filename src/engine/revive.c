@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "engine/offspring.h"
 #include "engine/space.h"
 #include "engine/timeout.h"
 #include "inject/trace.h"
@@ -93,17 +94,17 @@ static int find_threads(const struct birth *birth, struct rebuilt_task *t, struc
 	return 0;
 }
 
-int make_threads(const struct rebuild *r, struct rebuilt_task *t, const struct birth *birth,
-		 struct injection *in, struct error **err)
+int make_threads(struct rebuilt_task *t, const struct birth *birth, struct error **err)
 {
+	struct injection *in = t->injection;
 	struct batch b cleanup_batch = {0};
 	int res;
 
-	(void)r;
-	t->threads.items[0].tid = t->pid;
-	t->threads.items[0].ns_tid = t->ns_pid;
 	if (t->threads.count == 1)
 		return 0;
+	res = enter_task(t, err);
+	if (res < 0)
+		return res;
 	if (batch_init(&b, in->region) < 0)
 		return fail(err, ENOMEM, "out of memory");
 	res = add_clones(t, birth, in, &b, err);
@@ -239,9 +240,9 @@ static int remove_code(const struct rebuilt_task *t, struct injection *in, struc
 	return res == 0 && done < 0 ? fail_errno(err, (int)-done, "cannot unmap the vdso") : res;
 }
 
-int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct injection *in,
-		   struct error **err)
+int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct error **err)
 {
+	struct injection *in = t->injection;
 	int res = inject_leave(in, err);
 
 	/* The main one last: it takes the region away, and the process's own rights. */
@@ -257,12 +258,13 @@ int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct injec
 			res = set_xstate(th, err);
 		if (res == 0)
 			res = timeout_prime(th, in, err);
-		if (res == 0 && i == 0)
+		/* Who shares the memory comes later in the image and has been revived before. */
+		if (res == 0 && i == 0 && !t->memory_of)
 			res = remove_code(t, in, err);
 		if (res == 0)
 			res = inject_leave(in, err);
 	}
-	if (res == 0)
+	if (res == 0 && !t->memory_of)
 		inject_end(in);
 	return res;
 }

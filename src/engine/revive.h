@@ -7,14 +7,15 @@
 #include "kind/kind.h"
 #include "task/rebuild.h"
 
-/* Makes all threads but the main one, which is in.  Each is then stopped and ours. */
-int make_threads(const struct rebuild *r, struct rebuilt_task *t, const struct birth *b,
-		 struct injection *in, struct error **err);
+/* Makes all threads but the main one.  Each is then stopped and ours. */
+int make_threads(struct rebuilt_task *t, const struct birth *b, struct error **err);
 
 /* Calls of the states of one phase that belong to this thread, which is in. */
 int rebuild_states(const struct rebuild *r, const struct rebuilt_thread *th, enum state_phase phase,
 		   struct injection *in, struct error **err);
 
-/* Gives every thread its own state; the main one is left last, without the region. */
-int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct injection *in,
-		   struct error **err);
+/*
+ * Gives every thread its own state; the main one is left last, without the region.  The task
+ * that owns an address space comes after all that share it.
+ */
+int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct error **err);

@@ -167,9 +167,11 @@ int check_space(const struct rebuild *r, struct error **err)
 	if (n < 0 || maps_parse(text, (size_t)n, &own) < 0)
 		return fail(err, EIO, "cannot read /proc/self/maps");
 	vec_each(t, &r->tasks) {
-		res = check_special_sizes(*t, &own, err);
-		if (res == 0)
-			res = check_vdso(*t, &own, r->inventory->kernel, err);
+		if ((*t)->memory) {
+			res = check_special_sizes(*t, &own, err);
+			if (res == 0)
+				res = check_vdso(*t, &own, r->inventory->kernel, err);
+		}
 		vec_each(th, &(*t)->threads) {
 			uint64_t missing = arch_xstate_missing(th->record->xstate.data,
 							       th->record->xstate.len,

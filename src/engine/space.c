@@ -11,6 +11,7 @@
 #include "arch/arch.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "engine/inherit.h"
 #include "engine/mappings.h"
 #include "inject/place.h"
 #include "priv/calls.h"
@@ -122,50 +123,117 @@ static int move_specials(struct rebuilt_task *t, struct injection *in,
 	return run_batch(in, b, "moving the vdso", err);
 }
 
-static int clear_space(struct injection *in, const struct vm_areas *now, struct batch *b,
-		       struct error **err)
+/* Unmaps [start, end) without what is kept. */
+static int clear_range(uint64_t start, uint64_t end, const struct kept_list *kept,
+		       struct injection *in, struct batch *b, struct error **err)
 {
-	vec_each(a, &now->list)
-		if (!a->gate && area_special(a) == AREA_ORDINARY)
-			batch_call(b, 0, SYS_munmap, a->start, a->end - a->start);
-	return run_batch(in, b, "clearing the new process", err);
-}
+	static const char doing[] = "clearing the new process";
 
-static int map_area(const struct rebuild *r, const Rec__Area *a, struct batch *b)
-{
-	const struct rebuilt_file *f = a->file ? rebuilt_file(r, a->file) : NULL;
+	vec_each(k, &kept->list) {
+		int res;
 
-	if (f && f->fd < 0)
-		return -EBADF;
-	batch_call(b, 0, SYS_mmap, a->start, a->end - a->start, a->prot,
-		   a->flags | MAP_FIXED_NOREPLACE, f ? (uint64_t)f->fd : (uint64_t)-1, a->offset);
+		if (k->end <= start || k->start >= end)
+			continue;
+		res = make_room(in, b, 1, doing, err);
+		if (res < 0)
+			return res;
+		if (k->start > start)
+			batch_call(b, 0, SYS_munmap, start, k->start - start);
+		start = k->end;
+	}
+	if (start < end)
+		batch_call(b, 0, SYS_munmap, start, end - start);
 	return 0;
 }
 
-static int map_areas(const struct rebuild *r, const struct rebuilt_task *t, struct injection *in,
+static int clear_space(struct injection *in, const struct vm_areas *now,
+		       const struct kept_list *kept, struct batch *b, struct error **err)
+{
+	vec_each(a, &now->list) {
+		int res = make_room(in, b, 1, "clearing the new process", err);
+
+		if (res == 0 && !a->gate && area_special(a) == AREA_ORDINARY)
+			res = clear_range(a->start, a->end, kept, in, b, err);
+		if (res < 0)
+			return res;
+	}
+	return run_batch(in, b, "clearing the new process", err);
+}
+
+static const char mapping[] = "mapping the program's memory";
+
+static int map_part(const struct rebuild *r, const Rec__Area *a, uint64_t start, uint64_t end,
+		    struct injection *in, struct batch *b, struct error **err)
+{
+	const struct rebuilt_file *f = a->file ? rebuilt_file(r, a->file) : NULL;
+	int res = make_room(in, b, 3, mapping, err);
+
+	if (res < 0)
+		return res;
+	if (f && f->fd < 0)
+		return fail(err, EBADF, "the file behind the mapping at 0x%" PRIx64 " is not open",
+			    a->start);
+	batch_call(b, 0, SYS_mmap, start, end - start, a->prot, a->flags | MAP_FIXED_NOREPLACE,
+		   f ? (uint64_t)f->fd : (uint64_t)-1, a->offset + (f ? start - a->start : 0));
+	/* Before the content, so that it comes in huge pages. */
+	for (size_t k = 0; k < a->n_advice; k++)
+		if (a->advice[k] == MADV_HUGEPAGE || a->advice[k] == MADV_NOHUGEPAGE)
+			batch_call(b, BATCH_MAY_FAIL, SYS_madvise, start, end - start, a->advice[k]);
+	return 0;
+}
+
+/* What was forked stays, but for the pages that are not the parent's any more. */
+static int keep_part(const Rec__Memory *m, const struct kept *k, struct injection *in,
 		     struct batch *b, struct error **err)
 {
-	static const char doing[] = "mapping the program's memory";
+	uint64_t at = k->start;
+	int res = make_room(in, b, 1, mapping, err);
+
+	if (res < 0)
+		return res;
+	batch_call(b, 0, SYS_mprotect, k->start, k->end - k->start, k->area->prot);
+	for (size_t i = k->first; i <= k->last; i++) {
+		uint64_t to = i < k->last ? m->inherited[i]->start : k->end;
+
+		res = make_room(in, b, 1, mapping, err);
+		if (res < 0)
+			return res;
+		if (to > at)
+			batch_call(b, 0, SYS_madvise, at, to - at, MADV_DONTNEED);
+		at = i < k->last ? m->inherited[i]->end : k->end;
+	}
+	return 0;
+}
+
+static int map_areas(const struct rebuild *r, const struct rebuilt_task *t,
+		     const struct kept_list *kept, struct injection *in, struct batch *b,
+		     struct error **err)
+{
+	size_t next = 0;
 
 	for (size_t i = 0; i < t->memory->n_areas; i++) {
 		const Rec__Area *a = t->memory->areas[i];
-		int res;
+		uint64_t at = a->start;
+		int res = 0;
 
 		if (a->special)
 			continue;
-		res = make_room(in, b, 3, doing, err);
+		for (; next < kept->list.count && kept->list.items[next].area == a && res == 0;
+		     next++) {
+			const struct kept *k = &kept->list.items[next];
+
+			if (k->start > at)
+				res = map_part(r, a, at, k->start, in, b, err);
+			if (res == 0)
+				res = keep_part(t->memory, k, in, b, err);
+			at = k->end;
+		}
+		if (res == 0 && at < a->end)
+			res = map_part(r, a, at, a->end, in, b, err);
 		if (res < 0)
 			return res;
-		if (map_area(r, a, b) < 0)
-			return fail(err, EBADF, "the file behind the mapping at 0x%" PRIx64
-						" is not open", a->start);
-		/* Before the content, so that it comes in huge pages. */
-		for (size_t k = 0; k < a->n_advice; k++)
-			if (a->advice[k] == MADV_HUGEPAGE || a->advice[k] == MADV_NOHUGEPAGE)
-				batch_call(b, BATCH_MAY_FAIL, SYS_madvise, a->start,
-					   a->end - a->start, a->advice[k]);
 	}
-	return run_batch(in, b, doing, err);
+	return run_batch(in, b, mapping, err);
 }
 
 static int read_areas(const struct rebuilt_task *t, struct vm_areas *ret, struct error **err)
@@ -183,12 +251,15 @@ int build_space(const struct rebuild *r, struct rebuilt_task *t, struct injectio
 		struct error **err)
 {
 	struct vm_areas now cleanup_maps = {0};
+	struct kept_list kept cleanup_kept = {0};
 	struct batch b cleanup_batch = {0};
 	struct leftovers none;
 	struct arch_regs regs;
 	uint64_t boot;
 	int res = read_areas(t, &now, err);
 
+	if (res == 0 && t->copy_of)
+		res = inherit_plan(t->memory, t->copy_of->memory, &kept, err);
 	if (res < 0)
 		return res;
 	res = find_boot_place(&now, t->memory, &boot, err);
@@ -206,8 +277,8 @@ int build_space(const struct rebuild *r, struct rebuilt_task *t, struct injectio
 	if (res == 0 && batch_init(&b, in->region) < 0)
 		res = fail(err, ENOMEM, "out of memory");
 	if (res == 0)
-		res = clear_space(in, &now, &b, err);
+		res = clear_space(in, &now, &kept, &b, err);
 	if (res == 0)
 		res = move_specials(t, in, &now, boot + BATCH_REGION_SIZE + ARCH_PAGE_SIZE, &b, err);
-	return res < 0 ? res : map_areas(r, t, in, &b, err);
+	return res < 0 ? res : map_areas(r, t, &kept, in, &b, err);
 }

@@ -8,7 +8,10 @@
 /* This kernel's vdso is the image's, and the addresses can be had: else obstacles. */
 int check_space(const struct rebuild *r, struct error **err);
 
-/* Clears the new process, moves the vdso and maps all areas.  The main thread is in. */
+/*
+ * Clears the new process, but for what it keeps of the one it was forked from, moves the vdso and
+ * maps all areas.  The main thread is in afterwards.
+ */
 int build_space(const struct rebuild *r, struct rebuilt_task *t, struct injection *in,
 		struct error **err);
 

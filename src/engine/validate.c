@@ -7,12 +7,14 @@
 #include <sys/mman.h>
 
 #include "arch/arch.h"
+#include "engine/family.h"
 #include "engine/load.h"
 #include "engine/mappings.h"
 #include "engine/records.h"
 #include "engine/timeout.h"
 #include "kind/kind.h"
 
+#define TASKS_MAX   65536u
 #define THREADS_MAX 65536u
 #define SLOTS_MAX (1u << 20)
 #define PID_LIMIT (1u << 22) /* PID_MAX_LIMIT of the kernel */
@@ -167,14 +169,21 @@ static int validate_task(struct rebuild *r, struct rebuilt_task *t, struct error
 	struct rebuilt_file *exe = rebuilt_file(r, t->record->executable);
 	int res;
 
-	if (!pid_valid(t->record->pid) || !exe)
-		return bad(err, "a process without number or executable");
+	/* A group or session of 0 is outside of the program's own pid namespace. */
+	if (!pid_valid(t->record->pid) || t->record->pgid > PID_LIMIT || t->record->sid > PID_LIMIT)
+		return bad(err, "a process with impossible numbers");
+	if (t->record->zombie)
+		return 0;
+	if (!exe)
+		return bad(err, "a process without executable");
 	exe->mapped = true;
 	res = validate_threads(t, err);
 	if (res == 0)
-		res = validate_memory(r, t, err);
-	if (res == 0)
 		res = validate_slots(r, t, err);
+	if (t->record->memory_of)
+		return res == 0 && t->memory ? bad(err, "memory of a process that has another's") : res;
+	if (res == 0)
+		res = validate_memory(r, t, err);
 	for (size_t i = 0; res == 0 && i < t->memory->n_areas; i++) {
 		const Rec__Area *a = t->memory->areas[i];
 		struct rebuilt_file *f = a->special || !a->file ? NULL : rebuilt_file(r, a->file);
@@ -234,22 +243,23 @@ static int validate_states(const struct rebuild *r, struct error **err)
 
 int validate_image(struct rebuild *r, struct error **err)
 {
+	int res;
+
 	if (!r->inventory || r->tasks.count == 0)
 		return bad(err, "it holds no process");
-	if (r->tasks.count > 1)
-		return refuse(err, ENOTSUP, NULL, "the image holds a process tree, which this version "
-						  "cannot restore yet");
+	if (r->tasks.count > TASKS_MAX)
+		return bad(err, "too many processes");
 	vec_each(f, &r->files) {
-		int res = f->kind->file->validate ? f->kind->file->validate(f->message, err) : 0;
+		res = f->kind->file->validate ? f->kind->file->validate(f->message, err) : 0;
 
 		if (res < 0)
 			return error_wrap(err, res, "the image is damaged (%s)", f->kind->name);
 	}
 	vec_each(t, &r->tasks) {
-		int res = validate_task(r, *t, err);
-
+		res = validate_task(r, *t, err);
 		if (res < 0)
 			return res;
 	}
-	return validate_states(r, err);
+	res = family_link(r, err);
+	return res < 0 ? res : validate_states(r, err);
 }

@@ -117,6 +117,8 @@ static int next_stop(struct injection *in, bool to_syscall, struct stop *ret, st
 
 		if (r < 0 || trace_wait(in->tid, ret) < 0 || ret->kind == STOP_GONE)
 			return lost(in, err);
+		if (ret->kind == STOP_EVENT && trace_event_pid(in->tid, &in->born) < 0)
+			return lost(in, err);
 		if (ret->kind == STOP_SIGNAL && ret->signal == SIGSTOP)
 			in->deferred = SIGSTOP;
 		else if (ret->kind == STOP_SYSCALL ||

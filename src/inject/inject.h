@@ -37,6 +37,7 @@ struct injection {
 	struct arch_regs regs; /* its own */
 	uint64_t sigmask;      /* its own */
 	int deferred;          /* a SIGSTOP that came meanwhile */
+	pid_t born;            /* the last child or thread that a call of ours made, with PTRACE_O_TRACE{FORK,CLONE} */
 };
 
 /*

@@ -75,6 +75,16 @@ int trace_wait_for(pid_t tid, unsigned int milliseconds, struct stop *ret)
 	}
 }
 
+int trace_event_pid(pid_t tid, pid_t *ret)
+{
+	unsigned long message;
+
+	if (ptrace(PTRACE_GETEVENTMSG, tid, NULL, &message) < 0)
+		return -errno;
+	*ret = (pid_t)message;
+	return 0;
+}
+
 int trace_continue(pid_t tid, int signal)
 {
 	return ptrace(PTRACE_CONT, tid, NULL, (void *)(long)signal) < 0 ? -errno : 0;

@@ -38,6 +38,9 @@ int trace_wait(pid_t tid, struct stop *ret);
 /* As above, for at most so many milliseconds: -ETIMEDOUT (it sleeps where nothing wakes it). */
 int trace_wait_for(pid_t tid, unsigned int milliseconds, struct stop *ret);
 
+/* At STOP_EVENT of a fork or clone: the new task, as the caller's pid namespace numbers it. */
+int trace_event_pid(pid_t tid, pid_t *ret);
+
 /* Continues: 0, or -ESRCH when it was killed meanwhile. */
 int trace_continue(pid_t tid, int signal);
 int trace_continue_to_syscall(pid_t tid);

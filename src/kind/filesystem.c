@@ -116,8 +116,8 @@ static int filesystem_rebuild(const struct rebuild *r, const struct rebuilt_thre
 {
 	const Rec__FileSystem *m = (const Rec__FileSystem *)message;
 
-	(void)r, (void)t, (void)err;
-	if (!m)
+	(void)r, (void)err;
+	if (!m || t->task->fs_of)
 		return 0;
 	batch_call(b, 0, SYS_chdir, batch_put_string(b, m->cwd));
 	/* After that: both paths are the tool's, and the working directory may be outside. */

@@ -111,7 +111,7 @@ static int signals_rebuild(const struct rebuild *r, const struct rebuilt_thread 
 	}
 	/* Also those with the default: what the tool was started with may be ignored. */
 	at = batch_put(b, actions, sizeof actions);
-	for (unsigned int sig = 1; sig <= SIGNALS; sig++)
+	for (unsigned int sig = 1; sig <= SIGNALS && !t->task->signals_of; sig++)
 		if (has_action(sig))
 			batch_call(b, 0, SYS_rt_sigaction, sig,
 				   at + (sig - 1) * sizeof actions[0], 0, sizeof(uint64_t));

@@ -50,9 +50,13 @@ struct rebuilt_thread *rebuilt_thread(const struct rebuild *r, uint32_t tid)
 
 pid_t rebuilt_number(const struct rebuild *r, pid_t old)
 {
-	const struct rebuilt_thread *t = rebuilt_thread(r, (uint32_t)old);
+	const struct rebuilt_thread *th = rebuilt_thread(r, (uint32_t)old);
+	const struct rebuilt_task *t = th ? NULL : rebuilt_task(r, (uint32_t)old);
 
-	return t && t->ns_tid ? t->ns_tid : old;
+	/* Of a zombie only the process is left. */
+	if (t)
+		return t->ns_pid ? t->ns_pid : old;
+	return th && th->ns_tid ? th->ns_tid : old;
 }
 
 struct rebuilt_shared *rebuilt_share(struct rebuild *r, uint32_t space, uint64_t key)
@@ -66,6 +70,24 @@ struct rebuilt_shared *rebuilt_share(struct rebuild *r, uint32_t space, uint64_t
 	if (s)
 		*s = (struct rebuilt_shared){space, key, {-1, -1}};
 	return s;
+}
+
+void rebuilt_task_free(struct rebuilt_task *t)
+{
+	close_fdp(&t->proc);
+	close_fdp(&t->mem);
+	vec_each(th, &t->threads)
+		if (th->record)
+			rec__thread__free_unpacked(th->record, NULL);
+	vec_free(&t->threads);
+	vec_free(&t->late);
+	if (t->memory)
+		rec__memory__free_unpacked(t->memory, NULL);
+	if (t->record)
+		rec__task__free_unpacked(t->record, NULL);
+	if (!t->memory_of)
+		free(t->injection);
+	free(t);
 }
 
 void rebuild_free(struct rebuild *r)
@@ -84,21 +106,15 @@ void rebuild_free(struct rebuild *r)
 		close_fdp(&s->fds[1]);
 	}
 	vec_free(&r->shared);
-	vec_each(t, &r->tasks) {
-		close_fdp(&(*t)->proc);
-		close_fdp(&(*t)->mem);
-		vec_each(th, &(*t)->threads)
-			if (th->record)
-				rec__thread__free_unpacked(th->record, NULL);
-		vec_free(&(*t)->threads);
-		if ((*t)->memory)
-			rec__memory__free_unpacked((*t)->memory, NULL);
-		if ((*t)->record)
-			rec__task__free_unpacked((*t)->record, NULL);
-		free(*t);
-	}
+	vec_each(t, &r->tasks)
+		rebuilt_task_free(*t);
 	vec_free(&r->tasks);
+	vec_each(t, &r->stand_ins)
+		rebuilt_task_free(*t);
+	vec_free(&r->stand_ins);
 	if (r->inventory)
 		rec__inventory__free_unpacked(r->inventory, NULL);
 	close_fdp(&r->root);
+	close_fdp(&r->late_socket[0]);
+	close_fdp(&r->late_socket[1]);
 }

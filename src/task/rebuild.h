@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <fcntl.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 #include "base/vec.h"
 #include "records.pb-c.h"
 
+struct injection;
 struct kind;
 
 /* A description that is being restored. */
@@ -28,6 +30,7 @@ struct rebuilt_file {
 	bool mapped;  /* some mapping shows it, or it is an executable */
 	bool map_write; /* ... shared and writable */
 	bool replaced; /* another one was given for it: it is not opened */
+	bool late;     /* opened when all processes exist, which were given it under other numbers */
 };
 
 struct rebuilt_thread {
@@ -37,11 +40,21 @@ struct rebuilt_thread {
 	pid_t ns_tid;  /* as the program sees it: the old number, or a new one with --pid=new */
 };
 
+/* Where a task has a file that came late. */
+struct rebuilt_late {
+	uint32_t file;
+	int fd;
+};
+
 struct rebuilt_task {
 	Rec__Task *record;
-	Rec__Memory *memory;
+	Rec__Memory *memory; /* NULL: another's, or a zombie's */
 	VEC(struct rebuilt_thread) threads; /* the main one first */
-	pid_t pid;
+	/* As the records say, all of them before it in the image; NULL: none. */
+	struct rebuilt_task *parent, *memory_of, *files_of, *fs_of, *signals_of, *copy_of;
+	struct injection *injection; /* of its address space: its own, or that of memory_of */
+	VEC(struct rebuilt_late) late;
+	pid_t pid;   /* as the tool sees it; 0: it is not there yet */
 	pid_t ns_pid;
 	int proc; /* directory descriptor of /proc/PID */
 	int mem;
@@ -87,12 +100,15 @@ struct restore_options {
 struct rebuild {
 	const struct restore_options *options;
 	Rec__Inventory *inventory;
-	VEC(struct rebuilt_task *) tasks;
+	VEC(struct rebuilt_task *) tasks; /* the root first, parents before children */
+	/* For leaders of sessions and groups that had ended: they live only as long as it takes. */
+	VEC(struct rebuilt_task *) stand_ins;
 	VEC(struct rebuilt_file) files;
 	VEC(struct rebuilt_state) states; /* sorted by tag and owner */
 	VEC(struct rebuilt_shared) shared;
 	bool private_pids; /* the tasks live in a private user, pid and mount namespace */
 	int root; /* of that: the program's files are opened there; AT_FDCWD: they see what we see */
+	int late_socket[2]; /* ours, and the one that all tasks have: for files that come late; -1: none do */
 };
 
 struct rebuilt_file *rebuilt_file(const struct rebuild *r, uint32_t id);
@@ -107,5 +123,10 @@ pid_t rebuilt_number(const struct rebuild *r, pid_t old);
 /* Finds or makes the entry of (space, key); a new one has fds {-1, -1}.  NULL: no memory. */
 struct rebuilt_shared *rebuilt_share(struct rebuild *r, uint32_t space, uint64_t key);
 
+/* Every field that is not zero at first. */
+#define REBUILD_INIT .root = AT_FDCWD, .late_socket = {-1, -1}
+
+/* A task that is no longer wanted: all it owns. */
+void rebuilt_task_free(struct rebuilt_task *t);
 void rebuild_free(struct rebuild *r);
 #define cleanup_rebuild __attribute__((cleanup(rebuild_free)))

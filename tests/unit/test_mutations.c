@@ -345,7 +345,7 @@ static int check_hooks(struct rebuild *r, struct error **err)
 
 static int read_variant(int fd, struct error **err)
 {
-	cleanup_rebuild struct rebuild r = {.options = &options, .root = AT_FDCWD};
+	cleanup_rebuild struct rebuild r = {.options = &options, REBUILD_INIT};
 	cleanup_image_reader struct image_reader *reader = NULL;
 	struct image_frame frame;
 	bool more = false;
