@@ -57,24 +57,39 @@ static int keep_only(int socket)
 	return 0;
 }
 
-/* Children of the program that lost their parent come to us. */
-__attribute__((noreturn)) static void reap(int socket, pid_t child)
+/* Who does not care for a report may not read it either: then we do not wait. */
+static void report(int socket, int status, bool others)
+{
+	const struct nsinit_report r = {status, others};
+
+	send(socket, &r, sizeof r, MSG_NOSIGNAL | (WIFSTOPPED(status) ? MSG_DONTWAIT : 0));
+}
+
+static bool has_children(void)
+{
+	siginfo_t info;
+
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/*
+ * Processes of the program that lost their parent come to us.  They go on after its root has ended,
+ * as they would have without us: the namespace ends with the last of them.
+ */
+__attribute__((noreturn)) static void reap(int socket, pid_t root)
 {
 	int status, last = 0;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WUNTRACED)) > 0 || errno == EINTR) {
-		if (pid != child)
+		if (pid != root)
 			continue;
-		if (WIFSTOPPED(status)) {
-			/* Who does not care for it may not read it either: then we do not wait. */
-			send(socket, &status, sizeof status, MSG_NOSIGNAL | MSG_DONTWAIT);
+		report(socket, status, has_children());
+		if (WIFSTOPPED(status))
 			continue;
-		}
 		last = status;
-		/* Nobody listens when the tool left: that is no concern of ours. */
-		send(socket, &status, sizeof status, MSG_NOSIGNAL);
-		break;
+		/* Whoever waits for the root waits for its end, not for ours. */
+		close(socket);
 	}
 	_exit(WIFEXITED(last) ? WEXITSTATUS(last) : 128 + WTERMSIG(last));
 }

@@ -11,13 +11,20 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/error.h"
 
+/* What becomes of the root process. */
+struct nsinit_report {
+	int status;  /* as of waitpid(2) */
+	bool others; /* it has ended, and others in the namespace go on: the init stays with them */
+};
+
 struct nsinit {
 	pid_t pid;  /* as the tool sees it; 0: there is none */
-	int socket; /* to it; later it reports the wait status of the process there (4 bytes) */
+	int socket; /* to it; later it sends a struct nsinit_report for each change of the root */
 	int pidfd;  /* of it */
 	int far;    /* while the table is shared: its end of the socket */
 	int tool;   /* ... and a pidfd of the tool */

@@ -387,17 +387,17 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 /* The init of its namespace tells of every change. */
 static int wait_through_init(struct revived *p, bool stops, int *ret_status, struct error **err)
 {
-	int status;
+	struct nsinit_report report;
 
 	do {
-		if (fd_read(p->parent_socket, &status, sizeof status) != sizeof status) {
+		if (fd_read(p->parent_socket, &report, sizeof report) != sizeof report) {
 			waitpid(p->parent, NULL, 0);
 			return fail(err, ECHILD, "the program's private namespace was ended");
 		}
-	} while (WIFSTOPPED(status) && !stops);
-	if (!WIFSTOPPED(status))
+	} while (WIFSTOPPED(report.status) && !stops);
+	if (!WIFSTOPPED(report.status) && !report.others)
 		waitpid(p->parent, NULL, 0);
-	*ret_status = status;
+	*ret_status = report.status;
 	return 0;
 }
 
