@@ -141,7 +141,7 @@ static int ask_thread(struct capture *c, struct thread *t, struct injection *in,
 		return r;
 	if (batch_result(&b, q.tid_address) == 0)
 		memcpy(&m->clear_child_tid, batch_at(&b, q.tid_address_at), sizeof(uint64_t));
-	if (t == task_leader(t->task))
+	if (memory && t == task_leader(t->task))
 		memory->brk = (uint64_t)batch_result(&b, q.brk);
 	return capture_states(c, t, &b, asked, err);
 }
@@ -184,30 +184,42 @@ static int clear_leftovers(struct task *task, struct injection *in, struct error
 	return 0;
 }
 
+/* The main thread of who has the address space makes the region; it is in. */
+static int settle_in(struct capture *c, struct task *task, struct injection *in,
+		     Rec__Memory *memory, struct error **err)
+{
+	int r = clear_leftovers(task, in, err);
+
+	if (r == 0)
+		r = inject_map(in, err);
+	if (r < 0)
+		return r;
+	see_lock_future(task, in, memory);
+	return spill_mapped_files(c, task, in, err);
+}
+
 int ask_task(struct capture *c, struct task *task, struct injection *in, Rec__Memory *memory,
 	     Rec__Thread ***ret_threads, struct error **err)
 {
 	const struct proc_status *st = &task_leader(task)->status;
 	Rec__Thread **threads = calloc(task->threads.count + 1, sizeof *threads);
-	int r;
+	uint64_t pending = st->sig_pending | st->shared_pending;
+	int r = 0;
 
 	*ret_threads = threads;
 	if (!threads)
 		return fail(err, ENOMEM, "out of memory");
-	r = inject_begin(in, task->pid, task->mem, &task->areas, &task->leftovers, 0,
-			 st->sig_ignored, st->sig_caught, st->sig_pending | st->shared_pending, err);
+	if (task->memory_of)
+		inject_change_process(in, task->pid, st->sig_ignored, st->sig_caught, pending);
+	else
+		r = inject_begin(in, task->pid, task->mem, &task->areas, &task->leftovers, 0,
+				 st->sig_ignored, st->sig_caught, pending, err);
 	for (size_t i = 0; i < task->threads.count && r == 0; i++) {
 		struct thread *t = task->threads.items[i];
 
 		r = inject_enter(in, t->tid, &t->regs, t->sigmask, err);
-		if (r == 0 && i == 0)
-			r = clear_leftovers(task, in, err);
-		if (r == 0 && i == 0)
-			r = inject_map(in, err);
-		if (r == 0 && i == 0) {
-			see_lock_future(task, in, memory);
-			r = spill_mapped_files(c, task, in, err);
-		}
+		if (r == 0 && i == 0 && !task->memory_of)
+			r = settle_in(c, task, in, memory, err);
 		if (r == 0)
 			r = ask_thread(c, t, in, memory, &threads[i], err);
 		if (in->tid && inject_leave(in, r < 0 ? NULL : err) < 0 && r == 0)

@@ -9,6 +9,7 @@
 /*
  * Asks every thread of the stopped task, and adds the records of all state kinds to c.
  * threads gets one record for each thread, in their order; memory gets brk and lock_future.
+ * Of a task that shares memory: in is that of the owner, who was asked before; memory is NULL.
  * The region stays mapped; obstacles are collected in *err.
  */
 int ask_task(struct capture *c, struct task *task, struct injection *in, Rec__Memory *memory,

@@ -19,6 +19,7 @@
 #include "engine/pages.h"
 #include "engine/records.h"
 #include "engine/seize.h"
+#include "engine/share.h"
 #include "image/writer.h"
 #include "kind/kind.h"
 
@@ -49,6 +50,8 @@ static void let_go(struct session *s, int signal)
 	if (!stopped(s))
 		return;
 	vec_each(m, &s->members)
+		member_cure(m);
+	vec_each(m, &s->members)
 		member_let_go(m, signal);
 	s->went_on_at = now(CLOCK_MONOTONIC);
 }
@@ -62,6 +65,18 @@ static void end_session(struct session *s)
 	capture_free(&s->capture);
 }
 
+/* Who shares what; one injection serves an address space. */
+static int compare_members(struct session *s, struct error **err)
+{
+	int r = find_sharing(&s->capture.tree, err);
+
+	vec_each(m, &s->members)
+		vec_each(owner, &s->members)
+			if (m->task->memory_of && owner->task == m->task->memory_of)
+				m->in = &owner->injection;
+	return r;
+}
+
 /* Everything that can be seen from outside.  The tree stands still and is untouched. */
 static int look(struct session *s, struct error **err)
 {
@@ -70,6 +85,8 @@ static int look(struct session *s, struct error **err)
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_read(m, err);
+	if (r == 0)
+		r = compare_members(s, err);
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_describe(&s->capture, m, err);
@@ -118,6 +135,8 @@ static int begin(struct session *s, pid_t pid, bool only, struct error **err)
 		m->task = *task;
 		m->stopped = true;
 	}
+	vec_each(m, &s->members)
+		m->in = &m->injection;
 	return 0;
 }
 

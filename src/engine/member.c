@@ -25,14 +25,19 @@ void member_free(struct member *m)
 	free(m->threads);
 }
 
-/* What fails here fails because the process is gone. */
+void member_cure(struct member *m)
+{
+	if (m->stopped && !m->task->zombie && m->in == &m->injection)
+		cure_task(m->task, m->in, NULL);
+	if (m->in->deferred && m->in == &m->injection)
+		m->deferred = m->in->deferred;
+}
+
 void member_let_go(struct member *m, int signal)
 {
 	if (!m->stopped)
 		return;
-	if (!m->task->zombie)
-		cure_task(m->task, &m->injection, NULL);
-	release_task(m->task, signal ? signal : m->injection.deferred);
+	release_task(m->task, signal ? signal : m->deferred);
 	m->stopped = false;
 }
 
@@ -66,7 +71,8 @@ int member_read(struct member *m, struct error **err)
 
 int member_describe(struct capture *c, struct member *m, struct error **err)
 {
-	int r = m->task->zombie ? 0 : read_descriptors(c, m->task, err);
+	bool has_table = !m->task->zombie && !m->task->files_of;
+	int r = has_table ? read_descriptors(c, m->task, err) : 0;
 
 	return r < 0 ? r : make_task_record(c, m->task, &m->record, err);
 }
@@ -79,8 +85,8 @@ int member_look(struct capture *c, struct member *m, struct error **err)
 	if (m->task->zombie)
 		return 0;
 	survey_stopped(m->task, &found);
-	r = capture_mappings(c, m->task, &m->memory, &found);
-	if (r == 0)
+	r = m->task->memory_of ? 0 : capture_mappings(c, m->task, &m->memory, &found);
+	if (r == 0 && m->memory)
 		r = capture_page_kinds(m->task, m->memory, &found);
 	if (found) {
 		r = -error_errno(found);
@@ -92,9 +98,14 @@ int member_look(struct capture *c, struct member *m, struct error **err)
 
 int member_ask(struct capture *c, struct member *m, struct error **err)
 {
+	int r;
+
 	if (m->task->zombie)
 		return 0;
-	return ask_task(c, m->task, &m->injection, m->memory, &m->threads, err);
+	r = ask_task(c, m->task, m->in, m->memory, &m->threads, err);
+	m->deferred = m->in->deferred;
+	m->in->deferred = 0;
+	return r;
 }
 
 int member_write_records(const struct member *m, struct image_writer *w, struct error **err)

@@ -10,7 +10,8 @@
 
 struct member {
 	struct task *task; /* in the capture's tree */
-	struct injection injection;
+	struct injection injection, *in; /* its own, or that of whom it shares memory with */
+	int deferred; /* a SIGSTOP that came while its threads were busy for us */
 	Rec__Task *record;
 	Rec__Memory *memory;   /* NULL: a zombie's, or another member has it */
 	Rec__Thread **threads; /* NULL at the end */
@@ -19,7 +20,9 @@ struct member {
 
 void member_free(struct member *m);
 
-/* Gives the process back as it was; signal: it is sent that first (0: none). */
+/* Its memory is as it was.  What fails here fails because the process is gone. */
+void member_cure(struct member *m);
+/* Lets it go on; signal: it is sent that first (0: none).  All members are cured. */
 void member_let_go(struct member *m, int signal);
 
 /* From outside: what the process is.  It stands still and is untouched. */

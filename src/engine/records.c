@@ -54,6 +54,11 @@ static int fill_slots(const struct task *task, Rec__Task *m)
 	return 0;
 }
 
+static uint32_t number_of(const struct task *task)
+{
+	return task ? (uint32_t)task->ns_pid : 0;
+}
+
 static int fill_task(struct capture *c, struct task *task, Rec__Task *m, struct error **err)
 {
 	cleanup_free char *personality = NULL;
@@ -67,6 +72,10 @@ static int fill_task(struct capture *c, struct task *task, Rec__Task *m, struct 
 	m->stop_signal = (uint32_t)task_leader(task)->group_stop;
 	if (task_slurp(task, "personality", &personality) > 0)
 		m->personality = (uint32_t)strtoul(personality, NULL, 16);
+	m->memory_of = number_of(task->memory_of);
+	m->files_of = number_of(task->files_of);
+	m->fs_of = number_of(task->fs_of);
+	m->signals_of = number_of(task->signals_of);
 	m->foreground = task->stat.tty_nr != 0 && task->stat.tpgid == task->stat.pgrp;
 	return find_executable(c, task, &m->executable, err);
 }

@@ -70,6 +70,13 @@ int inject_begin(struct injection *in, pid_t pid, int mem, const struct vm_areas
 	return 0;
 }
 
+void inject_change_process(struct injection *in, pid_t pid, uint64_t ignored, uint64_t caught,
+			   uint64_t pending)
+{
+	in->pid = pid;
+	in->doorbell = find_doorbell(ignored, caught, pending);
+}
+
 int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, uint64_t sigmask,
 		 struct error **err)
 {

@@ -78,6 +78,13 @@ int inject_begin(struct injection *in, pid_t pid, int mem, const struct vm_areas
 		 const struct leftovers *l, uint64_t hint, uint64_t ignored, uint64_t caught,
 		 uint64_t pending, struct error **err);
 
+/*
+ * Threads of another process that shares the memory are to enter: it takes notice of other
+ * signals.  The numbers are as above.
+ */
+void inject_change_process(struct injection *in, pid_t pid, uint64_t ignored, uint64_t caught,
+			   uint64_t pending);
+
 /* The stopped thread is made ready: registers and mask are ours from here on. */
 int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, uint64_t sigmask,
 		 struct error **err);

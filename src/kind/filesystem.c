@@ -46,11 +46,15 @@ static int filesystem_capture(struct capture *c, const struct thread *t, const s
 			      const struct asked *asked, ProtobufCMessage **ret,
 			      struct error **err)
 {
-	Rec__FileSystem *m = kind_message(&kind_filesystem);
+	Rec__FileSystem *m;
 	char *cwd = NULL, *root = NULL;
 	int r, also;
 
 	(void)c, (void)b, (void)asked;
+	/* The record of who has it tells. */
+	if (t->task->fs_of)
+		return 0;
+	m = kind_message(&kind_filesystem);
 	if (!m)
 		return fail(err, ENOMEM, "out of memory");
 	m->pid = (uint32_t)t->task->ns_pid;

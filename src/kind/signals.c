@@ -72,7 +72,8 @@ static int signals_capture(struct capture *c, const struct thread *t, const stru
 	if (!m)
 		return fail(err, ENOMEM, "out of memory");
 	m->pid = (uint32_t)t->task->ns_pid;
-	r = add_actions(m, batch_at(b, asked->a[1]));
+	/* Shared actions stand in the record of who has them. */
+	r = t->task->signals_of ? 0 : add_actions(m, batch_at(b, asked->a[1]));
 	if (r < 0)
 		fail(err, ENOMEM, "out of memory");
 	else
