@@ -120,29 +120,47 @@ int find_backing(struct capture *c, struct task *task, const struct vm_area *a, 
 	return 0;
 }
 
+/* Most members of a tree execute the same. */
+static struct file *known_executable(const struct capture *c, const char *link,
+				     const struct stat *st)
+{
+	vec_each(it, &c->files.files) {
+		const struct file *f = *it;
+
+		if (f->executable && f->st.st_ino == st->st_ino && f->st.st_dev == st->st_dev &&
+		    !strncmp(link, f->link, strlen(f->link)) &&
+		    !strcmp(link + strlen(f->link), f->deleted ? " (deleted)" : ""))
+			return *it;
+	}
+	return NULL;
+}
+
 int find_executable(struct capture *c, struct task *task, uint32_t *ret_id, struct error **err)
 {
-	char *link = task_readlink(task, "exe");
+	cleanup_free char *link = task_readlink(task, "exe");
+	cleanup_close int fd = -1;
 	struct file *f;
+	struct stat st;
 
 	if (!link)
 		return fail_errno(err, errno, "cannot find the executable of process %d", task->pid);
-	f = capture_add_file(c, task);
-	if (!f) {
-		free(link);
-		return fail(err, ENOMEM, "out of memory");
-	}
-	f->link = link;
-	f->deleted = str_ends(link, " (deleted)");
-	if (f->deleted)
-		link[strlen(link) - strlen(" (deleted)")] = '\0';
-	f->executable = true;
-	f->flags = O_RDONLY;
 	/* This link, unlike those of map_files, may be followed by whoever may ptrace. */
-	f->own = openat(task->proc, "exe", O_RDONLY | O_CLOEXEC);
-	if (f->own < 0 || fstat(f->own, &f->st) < 0)
+	fd = openat(task->proc, "exe", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail_errno(err, errno, "cannot open the executable of process %d, %s",
 				  task->pid, link);
+	f = known_executable(c, link, &st);
+	if (!f) {
+		f = capture_add_file(c, task);
+		if (!f)
+			return fail(err, ENOMEM, "out of memory");
+		file_take_link(f, link);
+		link = NULL;
+		f->executable = true;
+		f->flags = O_RDONLY;
+		f->own = fd_steal(&fd);
+		f->st = st;
+	}
 	*ret_id = f->id;
 	return 0;
 }

@@ -1,4 +1,3 @@
-/* MODES: stay */
 /* Shows: a child that waits is still there and still waits. */
 #include <signal.h>
 #include <sys/prctl.h>

@@ -1,4 +1,3 @@
-/* MODES: stay */
 /* Shows: how children ended is still told to who waits for them: by exit, by signal. */
 #include <signal.h>
 #include <sys/wait.h>
