@@ -8,7 +8,7 @@
 extern const struct kind kind_credentials, kind_filesystem, kind_limits, kind_locks, kind_owners,
 	kind_scheduling, kind_signals, kind_switches, kind_thread_signals, kind_timers;
 extern const struct kind kind_device, kind_directory, kind_epoll, kind_eventfd, kind_generated,
-	kind_inotify, kind_memfd, kind_path_only, kind_pipe, kind_regular, kind_refused,
+	kind_inotify, kind_memfd, kind_path_only, kind_pidfd, kind_pipe, kind_regular, kind_refused,
 	kind_signalfd, kind_socket, kind_terminal, kind_timerfd;
 
 const struct kind *const kinds[] = {
@@ -36,6 +36,7 @@ const struct kind *const kinds[] = {
 	&kind_signalfd,
 	&kind_epoll,
 	&kind_inotify,
+	&kind_pidfd,
 	&kind_socket,
 	&kind_refused,
 };
