@@ -233,8 +233,10 @@ static int make_tasks(struct work *w, struct fill *fill, struct error **err)
 		if (res < 0)
 			return res;
 		/* Ended and told to us: its parent, or nobody, has it now. */
-		if (step->what == PLAN_END)
+		if (step->what == PLAN_END) {
+			t->ended_pid = t->pid;
 			t->pid = 0;
+		}
 	}
 	vec_each(t, &r->tasks) {
 		int res = has_ended_children(r, *t) ? forget_children(*t, err) : 0;

@@ -3,7 +3,8 @@
  *
  * One of a member of the tree, also of one that is a zombie, stands for the same member
  * again.  One of a process that has ended and was waited for says so for ever: a child of
- * the tool that ends the same way takes its place.  Any other process is not ours to bring back.
+ * the tool that ends the same way takes its place (which is not of a private namespace: there
+ * pidfd_send_signal(2) says EINVAL instead of ESRCH).  Any other process is not ours to bring back.
  */
 #include "kind/kind.h"
 
@@ -199,9 +200,9 @@ static int pidfd_open_late(struct rebuild *r, struct rebuilt_file *f, struct err
 	int res = 0;
 
 	if (t) {
-		f->fd = open_pidfd(t->pid, m->file);
+		f->fd = open_pidfd(t->pid ? t->pid : t->ended_pid, m->file);
 		if (f->fd < 0)
-			return fail_errno(err, errno, "cannot open a pidfd of process %d", t->pid);
+			return fail_errno(err, errno, "cannot open a pidfd of process %u", m->pid);
 	} else if (f->fd < 0) {
 		res = open_ended(r, m, err);
 	}

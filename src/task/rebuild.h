@@ -55,6 +55,7 @@ struct rebuilt_task {
 	struct injection *injection; /* of its address space: its own, or that of memory_of */
 	VEC(struct rebuilt_late) late;
 	pid_t pid;   /* as the tool sees it; 0: it is not there yet */
+	pid_t ended_pid; /* of a zombie, whose pid is 0 */
 	pid_t ns_pid;
 	int proc; /* directory descriptor of /proc/PID */
 	int mem;

@@ -1,5 +1,4 @@
-/* EXPECT-REFUSAL: pidfd */
-/* A pidfd of the program itself: it stands for a process, and is not saved yet. */
+/* A pidfd of the program itself, and one that does not block. */
 #include <signal.h>
 #include <sys/syscall.h>
 
@@ -15,6 +14,7 @@ static void on_signal(int sig)
 int main(void)
 {
 	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int quick = (int)syscall(SYS_pidfd_open, getpid(), O_NONBLOCK);
 	struct sigaction sa = {.sa_handler = on_signal};
 
 	if (fd < 0)
@@ -24,7 +24,11 @@ int main(void)
 	test_ready();
 
 	CHECK_EQ(strtol(fdinfo_value(fd, "Pid"), NULL, 10), getpid());
+	CHECK_EQ(fcntl(fd, F_GETFL), O_RDWR);
+	CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	CHECK(syscall(SYS_pidfd_send_signal, fd, SIGUSR1, NULL, 0) == 0);
 	CHECK_EQ(caught, SIGUSR1);
+	if (quick >= 0)
+		CHECK_EQ(fcntl(quick, F_GETFL), O_RDWR | O_NONBLOCK);
 	test_passed();
 }

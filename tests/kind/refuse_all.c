@@ -1,4 +1,3 @@
-/* EXPECT-REFUSAL: pidfd */
 /* EXPECT-REFUSAL: deleted|removed */
 /* A program with several obstacles is told all of them at once. */
 #include <signal.h>
