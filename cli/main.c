@@ -12,6 +12,7 @@ static const struct command *const commands[] = {
 	&command_restore,
 	&command_show,
 	&command_verify,
+	&command_doctor,
 };
 
 static void print_help(FILE *to)

@@ -165,6 +165,21 @@ STASIS_PUBLIC int stasis_show(const char *image, enum stasis_format format, char
  */
 STASIS_PUBLIC int stasis_survey(pid_t pid, stasis_error **err);
 
+enum stasis_diagnosis {
+	STASIS_WELL,       /* processes can be saved and brought back; so can pid, if one was given */
+	STASIS_UNUSABLE,   /* not here, and not by this user */
+	STASIS_OBSTACLES,  /* pid cannot be saved */
+};
+
+/*
+ * What works here and now, for the caller: each operation is tried, on nobody but children of the
+ * library's own.  With a pid (0: none) also what is in the way of saving it, as
+ * stasis_survey().  Returns an enum stasis_diagnosis or, as always, a negative errno; text is
+ * freed with free(3).  format is STASIS_SUMMARY or STASIS_JSON.
+ */
+STASIS_PUBLIC int stasis_doctor(pid_t pid, enum stasis_format format, char **text,
+				stasis_error **err);
+
 struct stasis_image_info {
 	size_t size;
 	uint64_t bytes, records, memory_frames, memory;

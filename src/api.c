@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/doctor.h"
 #include "engine/engine.h"
 #include "engine/restore.h"
 #include "engine/show.h"
@@ -191,6 +192,16 @@ int stasis_survey(pid_t pid, stasis_error **err)
 	SET_CAPABILITIES_ASIDE(err);
 	return pid <= 0 ? usage(err, "a process number is a positive number")
 			: engine_survey(pid, inner(err));
+}
+
+int stasis_doctor(pid_t pid, enum stasis_format format, char **text, stasis_error **err)
+{
+	SET_CAPABILITIES_ASIDE(err);
+	if (pid < 0)
+		return usage(err, "a process number is a positive number");
+	if (format != STASIS_SUMMARY && format != STASIS_JSON)
+		return usage(err, "unknown format");
+	return engine_doctor(pid, format == STASIS_JSON, text, inner(err));
 }
 
 int stasis_verify(const char *image, struct stasis_image_info *info, stasis_error **err)

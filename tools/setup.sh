@@ -9,7 +9,8 @@ set -euo pipefail
 
 # PACKAGE, or PACKAGE:COMMAND where any provider of COMMAND will do.
 build=(gcc libc6-dev make meson ninja-build pkg-config binutils protobuf-c-compiler
-	libprotobuf-c-dev libzstd-dev libxxhash-dev libcap-dev libcmocka-dev)
+	libprotobuf-c-dev libzstd-dev libxxhash-dev libcap-dev libcmocka-dev
+	zlib1g-dev)
 demo=(python3 util-linux)
 test=(python3 util-linux libcap2-bin procps perl sqlite3 redis-server redis-tools gzip
 	nodejs:node openjdk-17-jdk-headless:javac vim:vim shellcheck libseccomp-dev man-db)

@@ -69,6 +69,7 @@ struct priv_rule {
 	int capability;       /* that gives it, or NO_CAPABILITY */
 	int (*probe)(void);   /* tries it on nobody but ourselves: 0 or -errno */
 	const char *without;  /* what is done when it is not permitted */
+	bool spare;           /* nothing is lost: the other way is as good */
 };
 
 const struct priv_rule *priv_rule(enum priv_op op);

@@ -35,6 +35,7 @@ static const struct priv_rule rules[PRIV_OPS] = {
 		.needs = LEVEL_CAP,
 		.capability = CAP_CHECKPOINT_RESTORE,
 		.probe = probe_last_pid,
+		.spare = true,
 		.without = "nothing is lacking: pidfd_getfd(2), without which there is no checkpoint, "
 			   "is younger (5.6) than set_tid (5.5), which asks for no more than this",
 	},
@@ -157,7 +158,7 @@ static const struct priv_rule rules[PRIV_OPS] = {
 			   "process itself; of a private mapping only the mapped pages",
 	},
 	[PRIV_FILTERS_READ] = {
-		.name = "seccomp filters, read",
+		.name = "reading seccomp filters",
 		.purpose = "sandboxed programs come back with their filters",
 		.rule = "PTRACE_SECCOMP_GET_FILTER: CAP_SYS_ADMIN in the initial user namespace, no "
 			"filter on the caller, CONFIG_CHECKPOINT_RESTORE",
@@ -170,7 +171,7 @@ static const struct priv_rule rules[PRIV_OPS] = {
 			   "a container; else the checkpoint is refused",
 	},
 	[PRIV_FILTERS_SUSPEND] = {
-		.name = "seccomp filters, suspended",
+		.name = "suspending seccomp filters",
 		.purpose = "a filtered program survives being asked what it is",
 		.rule = "PTRACE_O_SUSPEND_SECCOMP: CAP_SYS_ADMIN in the initial user namespace, no "
 			"filter on the caller, CONFIG_CHECKPOINT_RESTORE",
@@ -203,6 +204,7 @@ static const struct priv_rule rules[PRIV_OPS] = {
 		.needs = LEVEL_CAP,
 		.capability = CAP_CHECKPOINT_RESTORE,
 		.probe = probe_exe_link,
+		.spare = true,
 		.without = "nothing is lacking: the process executes the original file, at every level, "
 			   "and is rebuilt in place",
 	},
@@ -231,7 +233,7 @@ static const struct priv_rule rules[PRIV_OPS] = {
 			   "worked in, by inode; what is not found is refused",
 	},
 	[PRIV_KERNEL_FAULTS] = {
-		.name = "userfaultfd for the kernel's faults",
+		.name = "page faults of the kernel",
 		.purpose = "memory that arrives after the program runs, also when a system call needs it",
 		.rule = "userfaultfd(2) without UFFD_USER_MODE_ONLY: CAP_SYS_PTRACE in the initial user "
 			"namespace, access to /dev/userfaultfd, or vm.unprivileged_userfaultfd=1",
@@ -240,7 +242,8 @@ static const struct priv_rule rules[PRIV_OPS] = {
 		.needs = LEVEL_ROOT,
 		.capability = CAP_SYS_PTRACE,
 		.probe = probe_kernel_faults,
-		.without = "all memory is put in place before the program runs",
+		.spare = true,
+		.without = "nothing is lacking: all memory is put in place before the program runs",
 	},
 	[PRIV_TERMINAL_LOCKS] = {
 		.name = "terminal locks",
