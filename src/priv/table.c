@@ -120,7 +120,7 @@ static const struct priv_rule rules[PRIV_OPS] = {
 		.needs = LEVEL_NONE,
 		.capability = NO_CAPABILITY,
 		.probe = probe_kcmp,
-		.without = "the checkpoint of a process with open files fails, and it goes on",
+		.without = "the checkpoint of a process with open files is refused",
 	},
 	[PRIV_OTHER_USERS] = {
 		.name = "other users' processes",

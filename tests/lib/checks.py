@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
+import ladder
 import layers
 
 from .machine import Failure, Skip, explain
@@ -35,6 +36,12 @@ def check_layers(root, _build):
     found = layers.problems(root)
     if found:
         raise Failure(explain(f"{len(found)} violations", layers="\n".join(found)))
+
+
+def check_ladder(root, _build):
+    found = ladder.problems(root)
+    if found:
+        raise Failure(explain(f"{len(found)} violations", ladder="\n".join(found)))
 
 
 def check_layers_checker(_root, _build):
@@ -134,7 +141,7 @@ def check_pages(root, _build):
 
 
 def discover(root, build):
-    functions = {"layers": check_layers, "layers-checker": check_layers_checker,
+    functions = {"layers": check_layers, "layers-checker": check_layers_checker, "ladder": check_ladder,
                  "batch": check_batch, "exports": check_exports, "header": check_header,
                  "scripts": check_scripts, "man-pages": check_pages}
     return [Check(name, function, root, build) for name, function in functions.items()]
