@@ -15,7 +15,8 @@ int trace_seize(pid_t tid, unsigned long options, struct error **err)
 		return 0;
 	if (errno == ESRCH)
 		return fail(err, ESRCH, "thread %d has ended", tid);
-	return fail_errno(err, errno, "the kernel does not let us trace %d", tid);
+	return refuse(err, errno, "stasis doctor tells what forbids it",
+		      "the kernel does not let us trace %d: %s", tid, strerror(errno));
 }
 
 int trace_interrupt(pid_t tid)

@@ -161,8 +161,9 @@ def check_process():
     check_shape(process["tree"][0], PATIENT)
     check(process["tree"][0]["pid"] == target.pid and process["tree"][0]["name"] == "sleep" and
           process["tree"][0]["descriptors"] == 4, process["tree"])
-    with open(f"/proc/{target.pid}/stat") as stat:
-        check(stat.read().split()[2] == "S", "it does not go on as before")
+    with open(f"/proc/{target.pid}/status") as status:
+        words = status.read()
+    check("TracerPid:\t0" in words and "\nState:\tt" not in words.lower(), "it is still stopped")
     target.kill()
     target.wait()
     check(run(str(target.pid)).returncode == 3, "nobody is there")
