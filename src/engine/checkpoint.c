@@ -196,7 +196,7 @@ static int write_image(struct session *s, const struct checkpoint_options *o,
 /* The tree is gone before we say so: who waits for us may start it again at once. */
 static int kill_tree(struct session *s, struct error **err)
 {
-	int r = 0;
+	int r = files_may_end(&s->capture, err);
 
 	vec_each(m, &s->members)
 		if (r == 0)
@@ -204,6 +204,8 @@ static int kill_tree(struct session *s, struct error **err)
 	vec_each(m, &s->members)
 		if (r == 0)
 			member_wait(m);
+	if (r == 0)
+		files_ended(&s->capture);
 	s->went_on_at = now(CLOCK_MONOTONIC);
 	return r;
 }

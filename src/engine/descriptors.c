@@ -183,3 +183,36 @@ int capture_files(struct capture *c, enum files_part part, struct error **err)
 	}
 	return first;
 }
+
+static struct file *file_of(const struct capture *c, const struct record *rec)
+{
+	struct file *f = rec->kind->file ? file_by_id(&c->files, kind_file(rec->message)->id) : NULL;
+
+	return f && f->own >= 0 ? f : NULL;
+}
+
+int files_may_end(const struct capture *c, struct error **err)
+{
+	vec_each(rec, &c->records) {
+		const struct file *f = file_of(c, rec);
+		int r;
+
+		if (!f || !f->kind->file->may_end)
+			continue;
+		r = f->kind->file->may_end(f, rec->message, err);
+		if (r < 0)
+			return error_wrap(err, r, "the image is complete, but process %d is not ended",
+					  f->task->pid);
+	}
+	return 0;
+}
+
+void files_ended(const struct capture *c)
+{
+	vec_each(rec, &c->records) {
+		struct file *f = file_of(c, rec);
+
+		if (f && f->kind->file->ended)
+			f->kind->file->ended(f, rec->message);
+	}
+}

@@ -15,3 +15,7 @@ enum files_part {
 
 /* Chooses the kind of each file and makes its record.  Obstacles are collected in *err. */
 int capture_files(struct capture *c, enum files_part part, struct error **err);
+
+/* Around the end of the target: see the hooks of these names. */
+int files_may_end(const struct capture *c, struct error **err);
+void files_ended(const struct capture *c);

@@ -264,6 +264,18 @@ static int prepare_late_files(struct rebuild *r, struct error **err)
 	return 0;
 }
 
+static int release_files(struct rebuild *r, struct error **err)
+{
+	vec_each(f, &r->files) {
+		int res = f->kind->file->release && f->fd >= 0 && !f->replaced
+				  ? f->kind->file->release(r, f, err) : 0;
+
+		if (res < 0)
+			return error_wrap(err, res, "%s", f->kind->name);
+	}
+	return 0;
+}
+
 /* The tool's own copies go before the program runs: they would keep pipes and sockets alive. */
 static void close_files(struct rebuild *r)
 {
@@ -316,7 +328,10 @@ static int let_go(struct work *w, struct error **err)
 	struct rebuild *r = &w->rebuild;
 	struct rebuilt_task *root = r->tasks.items[0];
 	char byte = 0;
+	int res = release_files(r, err);
 
+	if (res < 0)
+		return res;
 	close_files(r);
 	if (r->options->progress)
 		r->options->progress(r->options->progress_arg, UINT64_MAX);

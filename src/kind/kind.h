@@ -41,6 +41,13 @@ struct file_ops {
 	 */
 	int (*capture)(struct capture *c, struct file *f, ProtobufCMessage **ret,
 		       struct error **err);
+	/* Before the target is ended (--kill): nothing that matters has changed since (optional). */
+	int (*may_end)(const struct file *f, const ProtobufCMessage *m, struct error **err);
+	/*
+	 * The target was ended (--kill), and f->own is the last that shows the description:
+	 * now what its being closed would leave in the way of a restore (optional).
+	 */
+	void (*ended)(struct file *f, const ProtobufCMessage *m);
 	/* The message is consistent in itself.  Pure: hostile input ends here. */
 	int (*validate)(const ProtobufCMessage *m, struct error **err);
 	/* It can be restored here and now (optional).  Changes nothing. */
@@ -73,6 +80,8 @@ struct file_ops {
 		      struct batch *b, struct error **err);
 	/* The process (its number in the image) that settle() is for; 0: any (optional). */
 	uint32_t (*settler)(const ProtobufCMessage *m);
+	/* The program is about to run, and nothing else can fail: now what others shall notice (optional). */
+	int (*release)(struct rebuild *r, struct rebuilt_file *f, struct error **err);
 };
 
 /* Where a hook finds what it asked for: any small numbers it likes. */

@@ -2,8 +2,7 @@
  * TCP and UDP.
  *
  * A listening socket listens again on the same address; a datagram socket is bound and
- * connected again.  A TCP connection has a peer who knows where it stood, and to take
- * one over needs a privilege (TCP_REPAIR): it can only come back as one that has ended.
+ * connected again.  Connections: socket-tcp.c.
  */
 #include "kind/socket.h"
 
@@ -25,44 +24,6 @@ static bool is_stream(const Rec__Socket *m)
 }
 
 /* ---- Capture ---- */
-
-/* TCP_CLOSE: a new one says ENOTCONN to readers, one that was connected the end, or an error. */
-static Rec__Socket__State closed_state(int fd)
-{
-	struct pollfd p = {.fd = fd};
-	char byte;
-
-	/* recv(2) would take the error away from the program. */
-	if (poll(&p, 1, 0) == 1 && (p.revents & POLLERR))
-		return REC__SOCKET__STATE__ENDED;
-	if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == ENOTCONN)
-		return REC__SOCKET__STATE__UNCONNECTED;
-	return REC__SOCKET__STATE__ENDED;
-}
-
-static int capture_stream(const struct file *f, Rec__Socket *m, struct error **err)
-{
-	struct tcp_info info = {0};
-	socklen_t len = sizeof info;
-	int listening = 0;
-
-	if (getsockopt(f->own, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-		return refuse(err, errno, NULL,
-			      "descriptor %d is a stream socket whose state the kernel does not tell",
-			      f->fd);
-	len = sizeof listening;
-	if (getsockopt(f->own, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening) {
-		m->state = REC__SOCKET__STATE__LISTENING;
-		/* For a listening socket these two tell of its queue. */
-		m->backlog = info.tcpi_sacked;
-		m->pending = info.tcpi_unacked;
-	} else if (info.tcpi_state != TCP_CLOSE) {
-		m->state = REC__SOCKET__STATE__ESTABLISHED;
-	} else {
-		m->state = closed_state(f->own);
-	}
-	return 0;
-}
 
 /* What waits has a sender, and nobody can send in that one's name. */
 static int capture_datagrams(const struct file *f, Rec__Socket *m, struct error **err)
@@ -89,20 +50,42 @@ static bool is_bound(const ProtobufCBinaryData *address)
 	return address->len >= sizeof *four && (four->sin_port || four->sin_addr.s_addr);
 }
 
-int inet_capture(struct file *f, Rec__Socket *m, struct error **err)
+/* NULL: supported. */
+static const char *refused_protocol(const Rec__Socket *m)
 {
-	bool stream = is_stream(m);
+	switch (m->protocol) {
+	case IPPROTO_TCP:
+		return m->type == SOCK_STREAM ? NULL : "a raw socket";
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return m->type == SOCK_DGRAM ? NULL : "a raw socket";
+	case IPPROTO_SCTP:
+		return "an SCTP socket";
+	case IPPROTO_DCCP:
+		return "a DCCP socket";
+	case IPPROTO_MPTCP:
+		return "a multipath TCP socket";
+	default:
+		return m->type == SOCK_RAW ? "a raw socket" : "a socket of an unknown protocol";
+	}
+}
+
+int inet_capture(struct capture *c, struct file *f, Rec__Socket *m, struct error **err)
+{
+	const char *refused = refused_protocol(m);
 	int r;
 
-	if (!stream && m->type != SOCK_DGRAM)
-		return refuse(err, ENOTSUP, NULL, "descriptor %d is a raw socket, which is not supported",
-			      f->fd);
+	if (refused)
+		return refuse(err, ENOTSUP, NULL, "descriptor %d is %s (protocol %u), which is not "
+			      "supported", f->fd, refused, m->protocol);
 	r = socket_address(f->own, false, &m->local);
 	if (r == 0)
 		r = socket_address(f->own, true, &m->peer);
 	if (r < 0)
 		return fail_errno(err, -r, "descriptor %d: the addresses of a socket", f->fd);
-	r = stream ? capture_stream(f, m, err) : capture_datagrams(f, m, err);
+	r = is_stream(m) ? tcp_capture(c, f, m, err) : capture_datagrams(f, m, err);
 	if (r < 0)
 		return r;
 	if (!is_bound(&m->local)) {
@@ -110,43 +93,57 @@ int inet_capture(struct file *f, Rec__Socket *m, struct error **err)
 		m->local = (ProtobufCBinaryData){0};
 	}
 	/* Of what has ended only that is left. */
-	if (m->state == REC__SOCKET__STATE__ESTABLISHED || m->state == REC__SOCKET__STATE__ENDED)
-		return 0;
-	return socket_options_capture(f->own, m, err);
+	return m->state == REC__SOCKET__STATE__ENDED ? 0 : socket_options_capture(f->own, m, err);
 }
 
 /* ---- Check and restore ---- */
 
-static int bind_local(int fd, const Rec__Socket *m)
+bool inet_is_consistent(const Rec__Socket *m)
+{
+	bool connected = m->state == REC__SOCKET__STATE__ESTABLISHED;
+	bool tcp_only = connected || m->state == REC__SOCKET__STATE__LISTENING ||
+			m->state == REC__SOCKET__STATE__ENDED;
+
+	if (refused_protocol(m) || (tcp_only && !is_stream(m)))
+		return false;
+	if ((m->other || m->alone || m->repair) && (!connected || !m->local.len || !m->peer.len))
+		return false;
+	return !m->repair || tcp_repair_is_consistent(m);
+}
+
+int inet_bind(int fd, const Rec__Socket *m)
 {
 	const struct sockaddr *address = (const struct sockaddr *)m->local.data;
-	int on = 1, recorded = 0;
-	socklen_t len = sizeof recorded;
-	int r;
+	int on = 1;
 
 	if (!m->local.len)
 		return 0;
-	/* Connections that the original left behind (TIME_WAIT) must not keep it from its port. */
-	if (is_stream(m)) {
-		getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &recorded, &len);
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	}
-	r = bind(fd, address, (socklen_t)m->local.len) < 0 ? -errno : 0;
+	/*
+	 * Neither what the original left behind (TIME_WAIT) nor the other sockets of the image
+	 * that are bound to it must keep it from its port.
+	 */
 	if (is_stream(m))
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &recorded, sizeof recorded);
-	/* The address may have been chosen by connect(2), which will choose again. */
-	if (r == -EADDRNOTAVAIL && m->state == REC__SOCKET__STATE__CONNECTED)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, address, (socklen_t)m->local.len) == 0)
 		return 0;
-	return r;
+	/* The address may have been chosen by connect(2), which will choose again. */
+	return errno == EADDRNOTAVAIL && m->state == REC__SOCKET__STATE__CONNECTED ? 0 : -errno;
 }
 
-static int refuse_connection(const Rec__Socket *m, struct error **err)
+static int check_connection(const struct rebuild *r, const Rec__Socket *m, struct error **err)
 {
 	cleanup_free char *local = socket_address_text(&m->local);
 	cleanup_free char *peer = socket_address_text(&m->peer);
 
+	if (m->other || m->alone)
+		return tcp_pair_check(r, m, err);
+	if (r->options->tcp_close)
+		return 0;
+	if (m->repair)
+		return tcp_repair_check(m, err);
 	return refuse(err, ENOTSUP, "--tcp-close restores it as a connection that has ended",
-		      "the TCP connection from %s to %s cannot be taken up again", local, peer);
+		      "the TCP connection from %s to %s%s%s cannot be taken up again", local, peer,
+		      m->holder[0] ? ", " : "", m->holder);
 }
 
 int inet_check(const struct rebuild *r, const Rec__Socket *m, struct error **err)
@@ -156,74 +153,100 @@ int inet_check(const struct rebuild *r, const Rec__Socket *m, struct error **err
 	int k;
 
 	if (m->state == REC__SOCKET__STATE__ESTABLISHED)
-		return r->options->tcp_close ? 0 : refuse_connection(m, err);
+		return check_connection(r, m, err);
 	if (m->state == REC__SOCKET__STATE__ENDED)
 		return 0;
-	if (m->pending && !r->options->tcp_close)
-		refuse(err, ENOTSUP, "--tcp-close leaves them out",
-		       "%u TCP connections to %s waited to be accepted, and cannot be taken up again",
-		       m->pending, local);
 	fd = socket_make(m, err);
 	if (fd < 0)
 		return fd;
-	k = bind_local(fd, m);
+	k = inet_bind(fd, m);
 	if (k == -EADDRINUSE)
-		return refuse(err, EADDRINUSE, "end whoever has it",
+		return refuse(err, EADDRINUSE, "end whoever has it; if nobody has, wait a minute: so long a connection "
+			      "that has ended keeps it",
 			      "the network address %s is in use", local);
 	if (k < 0)
 		return refuse(err, -k, NULL, "the network address %s cannot be used: %s", local,
 			      strerror(-k));
-	return m->pending && !r->options->tcp_close ? -ENOTSUP : 0;
+	return 0;
 }
 
-/*
- * A connection that has ended: one over the loopback interface whose other end is closed
- * at once.  Readers get the end of the file, writers EPIPE.
- */
-static int ended_connection(const Rec__Socket *m)
+static int open_connection(struct rebuild *r, const Rec__Socket *m, struct error **err)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	struct sockaddr_in6 mapped = {.sin6_family = AF_INET6};
-	socklen_t len = sizeof address;
-	cleanup_close int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	cleanup_close int fd = socket((int)m->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int r, peer;
+	int fd;
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (listener < 0 || fd < 0 || bind(listener, (struct sockaddr *)&address, len) < 0 ||
-	    listen(listener, 1) < 0 ||
-	    getsockname(listener, (struct sockaddr *)&address, &len) < 0)
-		return -errno;
-	mapped.sin6_port = address.sin_port;
-	mapped.sin6_addr.s6_addr32[2] = htonl(0xffff);
-	mapped.sin6_addr.s6_addr32[3] = address.sin_addr.s_addr;
-	r = m->family == AF_INET6 ? connect(fd, (struct sockaddr *)&mapped, sizeof mapped)
-				  : connect(fd, (struct sockaddr *)&address, sizeof address);
-	if (r < 0)
-		return -errno;
-	peer = accept(listener, NULL, NULL);
-	close_fdp(&peer);
-	return fd_steal(&fd);
+	if (m->state == REC__SOCKET__STATE__ESTABLISHED && (m->other || m->alone))
+		return tcp_pair_open(r, m, err);
+	if (m->state == REC__SOCKET__STATE__ESTABLISHED && m->repair && !r->options->tcp_close)
+		return tcp_repair_open(m, err);
+	fd = tcp_ended_open(m);
+	return fd < 0 ? fail_errno(err, -fd, "cannot make a connection that has ended") : fd;
 }
 
-int inet_open(const Rec__Socket *m, struct error **err)
+int inet_open(struct rebuild *r, const Rec__Socket *m, struct error **err)
 {
 	cleanup_free char *local = socket_address_text(&m->local);
 	cleanup_close int fd = -1;
-	int r;
+	int k;
 
-	if (m->state == REC__SOCKET__STATE__ESTABLISHED || m->state == REC__SOCKET__STATE__ENDED) {
-		r = ended_connection(m);
-		return r < 0 ? fail_errno(err, -r, "cannot make a connection that has ended") : r;
-	}
+	if (m->state == REC__SOCKET__STATE__ESTABLISHED || m->state == REC__SOCKET__STATE__ENDED)
+		return open_connection(r, m, err);
 	fd = socket_make(m, err);
 	if (fd < 0)
 		return fd;
-	r = bind_local(fd, m);
-	if (r < 0)
-		return fail_errno(err, -r, "the network address %s", local);
+	k = inet_bind(fd, m);
+	if (k < 0)
+		return fail_errno(err, -k, "the network address %s", local);
 	if (m->state == REC__SOCKET__STATE__CONNECTED &&
 	    connect(fd, (const struct sockaddr *)m->peer.data, (socklen_t)m->peer.len) < 0)
 		return fail_errno(err, errno, "cannot connect a datagram socket again");
 	return fd_steal(&fd);
+}
+
+/* ---- When all are open ---- */
+
+static const Rec__Socket *as_tcp(const struct rebuilt_file *f)
+{
+	const Rec__Socket *m = (const Rec__Socket *)f->message;
+
+	return f->kind == &kind_socket && f->fd >= 0 && is_stream(m) && m->family != AF_UNIX &&
+		       !m->standard ? m : NULL;
+}
+
+/*
+ * All that listen, before the first gets its own SO_REUSEADDR back: the kernel lets nobody listen
+ * where a connection that was made without it has the same port.
+ */
+static int listen_all(struct rebuild *r, const Rec__Socket *first, struct error **err)
+{
+	bool found = false;
+
+	vec_each(f, &r->files) {
+		const Rec__Socket *m = as_tcp(f);
+		cleanup_free char *local = NULL;
+
+		if (!m)
+			continue;
+		if (!found && m != first)
+			return 0;
+		found = true;
+		if (m->state != REC__SOCKET__STATE__LISTENING ||
+		    listen(f->fd, (int)m->backlog) == 0)
+			continue;
+		local = socket_address_text(&m->local);
+		return fail_errno(err, errno, "cannot listen at %s", local);
+	}
+	return 0;
+}
+
+int inet_fill_done(struct rebuild *r, const Rec__Socket *m, int fd, struct error **err)
+{
+	int reuse = socket_option_number(m, SOL_SOCKET, SO_REUSEADDR, 0);
+	int k;
+
+	if (!is_stream(m))
+		return 0;
+	k = listen_all(r, m, err);
+	if (k == 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse) < 0)
+		return fail_errno(err, errno, "cannot set SO_REUSEADDR of a socket");
+	return k;
 }

@@ -20,9 +20,11 @@
 #define UDP_GRO 104
 #endif
 
+#define DATAGRAMS (-1)
+
 struct option {
 	int family;   /* 0: all */
-	int protocol; /* 0: all */
+	int protocol; /* 0: all; DATAGRAMS: not TCP */
 	int level, name;
 	const char *label;
 };
@@ -65,10 +67,10 @@ static const struct option options[] = {
 	OPTION(AF_INET, 0, IPPROTO_IP, IP_FREEBIND),
 	OPTION(AF_INET, 0, IPPROTO_IP, IP_TRANSPARENT),
 	OPTION(AF_INET, 0, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT),
-	OPTION(AF_INET, 0, IPPROTO_IP, IP_MULTICAST_IF),
-	OPTION(AF_INET, 0, IPPROTO_IP, IP_MULTICAST_TTL),
-	OPTION(AF_INET, 0, IPPROTO_IP, IP_MULTICAST_LOOP),
-	OPTION(AF_INET, 0, IPPROTO_IP, IP_MULTICAST_ALL),
+	OPTION(AF_INET, DATAGRAMS, IPPROTO_IP, IP_MULTICAST_IF),
+	OPTION(AF_INET, DATAGRAMS, IPPROTO_IP, IP_MULTICAST_TTL),
+	OPTION(AF_INET, DATAGRAMS, IPPROTO_IP, IP_MULTICAST_LOOP),
+	OPTION(AF_INET, DATAGRAMS, IPPROTO_IP, IP_MULTICAST_ALL),
 	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_V6ONLY),
 	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_UNICAST_HOPS),
 	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_TCLASS),
@@ -78,9 +80,9 @@ static const struct option options[] = {
 	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVPKTINFO),
 	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVHOPLIMIT),
 	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVTCLASS),
-	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_MULTICAST_IF),
-	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_MULTICAST_HOPS),
-	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_MULTICAST_LOOP),
+	OPTION(AF_INET6, DATAGRAMS, IPPROTO_IPV6, IPV6_MULTICAST_IF),
+	OPTION(AF_INET6, DATAGRAMS, IPPROTO_IPV6, IPV6_MULTICAST_HOPS),
+	OPTION(AF_INET6, DATAGRAMS, IPPROTO_IPV6, IPV6_MULTICAST_LOOP),
 	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_NODELAY),
 	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_CORK),
 	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_KEEPIDLE),
@@ -102,8 +104,10 @@ static const struct option options[] = {
 
 static bool applies(const struct option *o, const Rec__Socket *m)
 {
-	return (!o->family || o->family == (int)m->family) &&
-	       (!o->protocol || o->protocol == (int)m->protocol);
+	if (o->protocol == DATAGRAMS ? m->type != SOCK_DGRAM
+				     : o->protocol && o->protocol != (int)m->protocol)
+		return false;
+	return !o->family || o->family == (int)m->family;
 }
 
 static const struct option *find(uint32_t level, uint32_t name)
@@ -173,6 +177,15 @@ int socket_options_validate(const Rec__Socket *m, struct error **err)
 				    o->level, o->name);
 	}
 	return 0;
+}
+
+int socket_option_number(const Rec__Socket *m, int level, int name, int usual)
+{
+	for (size_t i = 0; i < m->n_options; i++)
+		if (m->options[i]->level == (uint32_t)level && m->options[i]->name == (uint32_t)name &&
+		    m->options[i]->value.len == sizeof usual)
+			memcpy(&usual, m->options[i]->value.data, sizeof usual);
+	return usual;
 }
 
 static bool is_buffer_size(const Rec__SocketOption *o)

@@ -1,7 +1,7 @@
 /*
  * Sockets: which are supported, and what all of them have in common.
  *
- * listen(2) is left to the task: the kernel tells clients who called it
+ * listen(2) on a Unix socket is left to the task: the kernel tells clients who called it
  * (SO_PEERCRED), and nobody is let in before the program is there.
  */
 #include "kind/socket.h"
@@ -136,7 +136,7 @@ static int capture_by_family(struct capture *c, struct file *f, Rec__Socket *m, 
 			      "descriptor %d is a socket with a filter program, which is not supported",
 			      f->fd);
 	if (m->family == AF_INET || m->family == AF_INET6)
-		return inet_capture(f, m, err);
+		return inet_capture(c, f, m, err);
 	if (m->family == AF_UNIX)
 		return unix_capture(c, f, m, err);
 	if (family)
@@ -197,11 +197,14 @@ static int socket_validate(const ProtobufCMessage *message, struct error **err)
 		return fail(err, EINVAL, "a socket of an unknown type");
 	if (!address_fits(&m->local, m->family) || !address_fits(&m->peer, m->family))
 		return fail(err, EINVAL, "a socket with an impossible address");
-	if (m->state > REC__SOCKET__STATE__PAIR || m->shutdown > 3 || m->standard > 3)
+	if (!protobuf_c_enum_descriptor_get_value(&rec__socket__state__descriptor, (int)m->state) ||
+	    m->shutdown > 3 || m->standard > 3)
 		return fail(err, EINVAL, "a socket in an impossible state");
 	if ((m->state == REC__SOCKET__STATE__PAIR && !un) ||
 	    (m->state == REC__SOCKET__STATE__CONNECTED && !m->peer.len))
 		return fail(err, EINVAL, "a socket that is connected to nothing");
+	if (!un && !inet_is_consistent(m))
+		return fail(err, EINVAL, "a network socket in an impossible state");
 	if (m->directory[0] && m->directory[0] != '/')
 		return fail(err, EINVAL, "a socket in a relative directory");
 	return socket_options_validate(m, err);
@@ -242,7 +245,7 @@ static int socket_open(struct rebuild *r, struct rebuilt_file *f, struct error *
 	if (m->standard)
 		fd = standard_open(r, m->standard - 1, m->file->flags, err);
 	else
-		fd = m->family == AF_UNIX ? unix_open(r, m, err) : inet_open(m, err);
+		fd = m->family == AF_UNIX ? unix_open(r, m, err) : inet_open(r, m, err);
 	if (fd < 0)
 		return fd;
 	f->fd = fd;
@@ -257,7 +260,12 @@ static int socket_fill_done(struct rebuild *r, struct rebuilt_file *f, struct er
 	static const int how[] = {-1, SHUT_RD, SHUT_WR, SHUT_RDWR};
 	const Rec__Socket *m = (const Rec__Socket *)f->message;
 
-	(void)r;
+	if (m->family != AF_UNIX && !m->standard) {
+		int k = inet_fill_done(r, m, f->fd, err);
+
+		if (k < 0)
+			return k;
+	}
 	if (m->standard || m->alone || !m->shutdown || shutdown(f->fd, how[m->shutdown]) == 0)
 		return 0;
 	return fail_errno(err, errno, "cannot shut a socket down");
@@ -271,9 +279,31 @@ static int socket_settle(struct rebuild *r, struct rebuilt_task *t, const Protob
 	(void)r;
 	(void)t;
 	(void)err;
-	if (m->state == REC__SOCKET__STATE__LISTENING)
+	if (m->state == REC__SOCKET__STATE__LISTENING && m->family == AF_UNIX)
 		batch_call(b, 0, SYS_listen, (uint64_t)fd, m->backlog);
 	return 0;
+}
+
+static int socket_may_end(const struct file *f, const ProtobufCMessage *message, struct error **err)
+{
+	const Rec__Socket *m = (const Rec__Socket *)message;
+
+	return m->repair ? tcp_repair_may_end(f, m, err) : 0;
+}
+
+static int socket_release(struct rebuild *r, struct rebuilt_file *f, struct error **err)
+{
+	const Rec__Socket *m = (const Rec__Socket *)f->message;
+
+	return m->repair && !r->options->tcp_close ? tcp_repair_finish(f->fd, m, err) : 0;
+}
+
+static void socket_ended(struct file *f, const ProtobufCMessage *message)
+{
+	const Rec__Socket *m = (const Rec__Socket *)message;
+
+	if (m->family == AF_INET || m->family == AF_INET6)
+		tcp_ended(f, m);
 }
 
 const struct kind kind_socket = {
@@ -288,5 +318,8 @@ const struct kind kind_socket = {
 		.open = socket_open,
 		.fill_done = socket_fill_done,
 		.settle = socket_settle,
+		.release = socket_release,
+		.may_end = socket_may_end,
+		.ended = socket_ended,
 	},
 };

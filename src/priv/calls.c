@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -81,4 +84,20 @@ int priv_open_map_file(int proc, uint64_t start, uint64_t end, struct error **er
 	snprintf(self, sizeof self, "/proc/self/fd/%d", path);
 	fd = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	return fd < 0 ? fail_errno(err, errno, "cannot open the file behind %s", name) : fd;
+}
+
+int priv_tcp_repair(int fd, int mode)
+{
+	/* Safe: it shows and sets what stands in a connection that the program has anyway. */
+	cleanup_lower struct raised raised = priv_raise(CAP_NET_ADMIN);
+
+	return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &mode, sizeof mode) < 0 ? -errno : 0;
+}
+
+int priv_send_buffer(int fd, size_t size)
+{
+	cleanup_lower struct raised raised = priv_raise(CAP_NET_ADMIN);
+	int value = size > INT32_MAX / 2 ? INT32_MAX / 2 : (int)size;
+
+	return setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &value, sizeof value) < 0 ? -errno : 0;
 }

@@ -36,3 +36,12 @@ int priv_open_newborn(int proc, const char *name, int flags);
  * or one that is dangerous to open (a dma-buf) or to keep (secret memory).
  */
 int priv_open_map_file(int proc, uint64_t start, uint64_t end, struct error **err);
+
+/*
+ * TCP_REPAIR of a TCP socket of ours (a duplicate of the program's): 1 on, 0 off, -1 off without a
+ * word to the peer.  0 or -errno.
+ */
+int priv_tcp_repair(int fd, int mode);
+
+/* Room for so many bytes to be sent in a socket, beyond net.core.wmem_max.  0 or -errno. */
+int priv_send_buffer(int fd, size_t size);
