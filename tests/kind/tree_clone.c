@@ -1,4 +1,3 @@
-/* MODES: stay */
 /*
  * Shows: what clone(2) lets processes share without being threads is still shared, each by
  * itself: memory, descriptors, the working directory, signal actions.
@@ -44,6 +43,8 @@ static int share_directory(void *arg)
 {
 	(void)arg;
 	tree_set_up();
+	/* Not before the others have seen "go" here. */
+	tree_wait(1);
 	CHECK(chdir("/") == 0);
 	umask(0123);
 	_exit(0);
@@ -90,8 +91,11 @@ int main(void)
 
 	test_ready();
 
-	for (int i = 0; i < 4; i++)
-		tree_collect(children[i]);
+	tree_collect(children[0]);
+	tree_collect(children[1]);
+	tree_collect(children[3]);
+	CHECK(write(tree_pipe[1], "x", 1) == 1);
+	tree_collect(children[2]);
 	CHECK_EQ(number, 3);
 	CHECK(fcntl(77, F_GETFD) >= 0);
 	CHECK(getcwd(cwd, sizeof cwd) && !strcmp(cwd, "/"));
