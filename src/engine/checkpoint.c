@@ -65,15 +65,23 @@ static void end_session(struct session *s)
 	capture_free(&s->capture);
 }
 
+static struct member *member_of(struct session *s, const struct task *task)
+{
+	struct member *m = s->members.items;
+
+	while (m->task != task)
+		m++;
+	return m;
+}
+
 /* Who shares what; one injection serves an address space. */
 static int compare_members(struct session *s, struct error **err)
 {
 	int r = find_sharing(&s->capture.tree, err);
 
 	vec_each(m, &s->members)
-		vec_each(owner, &s->members)
-			if (m->task->memory_of && owner->task == m->task->memory_of)
-				m->in = &owner->injection;
+		if (m->task->memory_of)
+			m->in = &member_of(s, m->task->memory_of)->injection;
 	return r;
 }
 
@@ -235,6 +243,9 @@ static int ask(struct session *s, struct error **err)
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_ask(&s->capture, m, err);
+	vec_each(m, &s->members)
+		if (r == 0 && m->task->parent)
+			r = member_inherit(m, member_of(s, m->task->parent), err);
 	return r;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/ask.h"
+#include "engine/cow.h"
 #include "engine/descriptors.h"
 #include "engine/mappings.h"
 #include "engine/pages.h"
@@ -105,6 +106,19 @@ int member_ask(struct capture *c, struct member *m, struct error **err)
 	r = ask_task(c, m->task, m->in, m->memory, &m->threads, err);
 	m->deferred = m->in->deferred;
 	m->in->deferred = 0;
+	return r;
+}
+
+int member_inherit(struct member *m, const struct member *parent, struct error **err)
+{
+	int r;
+
+	/* Another executable has to be executed: nothing of the parent's memory outlives that. */
+	if (!m->memory || !parent->memory || m->record->executable != parent->record->executable)
+		return 0;
+	r = find_inherited(m->task, m->memory, parent->task, parent->memory, err);
+	if (r == 0 && m->memory->n_inherited)
+		m->record->copy_of = parent->record->pid;
 	return r;
 }
 

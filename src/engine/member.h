@@ -34,6 +34,9 @@ int member_look(struct capture *c, struct member *m, struct error **err);
 /* What it must be asked for by injected calls. */
 int member_ask(struct capture *c, struct member *m, struct error **err);
 
+/* What of its memory it still shares with its parent. */
+int member_inherit(struct member *m, const struct member *parent, struct error **err);
+
 int member_write_records(const struct member *m, struct image_writer *w, struct error **err);
 int member_write_memory(const struct member *m, const struct checkpoint_options *o,
 			struct image_writer *w, struct error **err);

@@ -180,44 +180,78 @@ static bool holds_private_memory(const Rec__Area *a)
 	return !a->special && (a->flags & MAP_TYPE) == MAP_PRIVATE;
 }
 
-static int write_area(struct frame_fill *f, const struct task *task, int pagemap,
-		      const Rec__Area *a, struct page_ranges *ranges, struct error **err)
+/* An address space that is being written. */
+struct memory_source {
+	const struct task *task;
+	const Rec__Memory *memory;
+	int pagemap;
+	size_t inherited; /* ranges of memory->inherited before this one are passed */
+	struct page_ranges ranges;
+};
+
+static int write_pages(struct frame_fill *f, const struct memory_source *s, uint64_t start,
+		       uint64_t end, struct error **err)
+{
+	int r = write_range(f, MEMORY_OBJECT(s->task->ns_pid), start, end, read_task_pages, s->task,
+			    err);
+
+	if (r == 0 || (err && *err))
+		return r;
+	return fail_errno(err, -r, "cannot read memory at 0x%" PRIx64 " of process %d", start,
+			  s->task->pid);
+}
+
+/* All of the range but what the parent has as well. */
+static int write_own(struct frame_fill *f, struct memory_source *s, struct page_range range,
+		     struct error **err)
+{
+	const Rec__Memory *m = s->memory;
+	int r = 0;
+
+	while (s->inherited < m->n_inherited && m->inherited[s->inherited]->end <= range.start)
+		s->inherited++;
+	for (size_t i = s->inherited; range.start < range.end && r == 0; i++) {
+		const Rec__Range *skip = i < m->n_inherited ? m->inherited[i] : NULL;
+		uint64_t end = skip && skip->start < range.end ? skip->start : range.end;
+
+		if (range.start < end)
+			r = write_pages(f, s, range.start, end, err);
+		range.start = skip && skip->start < range.end ? skip->end : range.end;
+	}
+	return r;
+}
+
+static int write_area(struct frame_fill *f, struct memory_source *s, const Rec__Area *a,
+		      struct error **err)
 {
 	int r;
 
-	ranges->list.count = 0;
+	s->ranges.list.count = 0;
 	f->keep_zeros = a->file != 0;
-	r = pagemap_private(pagemap, a->start, a->end, ranges);
+	r = pagemap_private(s->pagemap, a->start, a->end, &s->ranges);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot see the pages at 0x%" PRIx64, a->start);
-	vec_each(range, &ranges->list) {
-		r = write_range(f, MEMORY_OBJECT(task->ns_pid), range->start, range->end,
-				read_task_pages, task, err);
-		if (r < 0)
-			return err && *err ? r
-					   : fail_errno(err, -r, "cannot read memory at 0x%" PRIx64
-								 " of process %d",
-							range->start, task->pid);
-	}
-	return 0;
+	for (size_t i = 0; i < s->ranges.list.count && r == 0; i++)
+		r = write_own(f, s, s->ranges.list.items[i], err);
+	return r;
 }
 
 int write_memory(struct image_writer *w, const struct checkpoint_options *o,
 		 const struct task *task, const Rec__Memory *m, struct error **err)
 {
 	cleanup_close int pagemap = open_pagemap(task, err);
+	struct memory_source s = {.task = task, .memory = m, .pagemap = pagemap};
 	struct frame_fill *f;
-	struct page_ranges ranges = {0};
 	int r = pagemap < 0 ? pagemap : begin_frames(&f, w, o, err);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < m->n_areas && r == 0; i++)
 		if (holds_private_memory(m->areas[i]))
-			r = write_area(f, task, pagemap, m->areas[i], &ranges, err);
+			r = write_area(f, &s, m->areas[i], err);
 	if (r == 0)
 		r = flush_frame(f, err);
-	vec_free(&ranges.list);
+	vec_free(&s.ranges.list);
 	free(f);
 	return r;
 }

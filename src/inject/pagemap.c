@@ -28,6 +28,8 @@ struct scan_region {
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 #define ENTRY_SWAPPED (UINT64_C(1) << 62)
 #define ENTRY_FILE (UINT64_C(1) << 61)
+#define ENTRY_EXCLUSIVE (UINT64_C(1) << 56)
+#define ENTRY_FRAME ((UINT64_C(1) << 55) - 1)
 
 #define REGIONS 512
 
@@ -154,4 +156,24 @@ int pagemap_huge(int pagemap, uint64_t start, uint64_t end, struct page_ranges *
 int pagemap_guards(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
 {
 	return scan_one(pagemap, start, end, SCAN_GUARD, ret);
+}
+
+int pagemap_read(int pagemap, uint64_t start, size_t pages, uint64_t *ret)
+{
+	size_t size = pages * sizeof *ret;
+	ssize_t n = fd_pread(pagemap, ret, size, start / ARCH_PAGE_SIZE * sizeof *ret);
+
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == size ? 0 : -EIO;
+}
+
+bool pagemap_is_shared(uint64_t entry)
+{
+	return (entry & (ENTRY_PRESENT | ENTRY_FILE | ENTRY_EXCLUSIVE)) == ENTRY_PRESENT;
+}
+
+uint64_t pagemap_frame(uint64_t entry)
+{
+	return entry & ENTRY_PRESENT ? entry & ENTRY_FRAME : 0;
 }

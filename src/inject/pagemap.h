@@ -31,3 +31,10 @@ int pagemap_huge(int pagemap, uint64_t start, uint64_t end, struct page_ranges *
 
 /* Adds the ranges with guard markers.  -EOPNOTSUPP: this kernel cannot tell. */
 int pagemap_guards(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
+
+/* Entries of /proc/PID/pagemap, one a page: 0 or -errno. */
+int pagemap_read(int pagemap, uint64_t start, size_t pages, uint64_t *ret);
+/* It is in memory, is the process's own and not a file's, and others have it too. */
+bool pagemap_is_shared(uint64_t entry);
+/* Which page of the machine it is; 0: the kernel does not tell (it takes CAP_SYS_ADMIN). */
+uint64_t pagemap_frame(uint64_t entry);
