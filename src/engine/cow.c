@@ -66,12 +66,13 @@ static int add_same(struct comparison *c, uint64_t start, uint64_t end)
 	return 0;
 }
 
+/*
+ * By /proc/PID/mem: process_vm_readv(2) pins the pages, and the kernel gives a process a copy
+ * of its own of a shared page before it is pinned (FOLL_UNSHARE).
+ */
 static int read_side(struct side *s, uint64_t address, size_t size)
 {
-	/* What the program itself may not read is read by force. */
-	return task_peek(s->task, address, s->bytes, size) == (ssize_t)size
-		       ? 0
-		       : task_read_memory(s->task, address, s->bytes, size);
+	return task_read_memory(s->task, address, s->bytes, size);
 }
 
 /* Pages that several processes have, at an address in both: the same ones when they are equal. */

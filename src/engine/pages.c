@@ -166,20 +166,6 @@ static int write_range(struct frame_fill *f, uint64_t object, uint64_t start, ui
 	return 0;
 }
 
-static int read_task_pages(const void *source, uint64_t address, void *buf, size_t size)
-{
-	const struct task *task = source;
-	ssize_t n = task_peek(task, address, buf, size);
-
-	/* What the program itself may not read is read by force. */
-	return n == (ssize_t)size ? 0 : task_read_memory(task, address, buf, size);
-}
-
-static bool holds_private_memory(const Rec__Area *a)
-{
-	return !a->special && (a->flags & MAP_TYPE) == MAP_PRIVATE;
-}
-
 /* An address space that is being written. */
 struct memory_source {
 	const struct task *task;
@@ -189,11 +175,47 @@ struct memory_source {
 	struct page_ranges ranges;
 };
 
+/*
+ * The fast way is process_vm_readv(2), but it pins the pages, and of a page that is shared since
+ * fork(2) the process would be given a copy of its own for that (FOLL_UNSHARE).
+ */
+static bool may_be_pinned(const struct memory_source *s, uint64_t address, size_t size)
+{
+	uint64_t entries[512];
+
+	for (size_t pages = size / ARCH_PAGE_SIZE, n; pages; pages -= n) {
+		n = pages < sizeof entries / sizeof *entries ? pages
+							     : sizeof entries / sizeof *entries;
+		if (pagemap_read(s->pagemap, address, n, entries) < 0)
+			return false;
+		for (size_t i = 0; i < n; i++)
+			if (pagemap_is_shared(entries[i]))
+				return false;
+		address += n * ARCH_PAGE_SIZE;
+	}
+	return true;
+}
+
+static int read_task_pages(const void *source, uint64_t address, void *buf, size_t size)
+{
+	const struct memory_source *s = source;
+
+	/* What the program itself may not read is read by force. */
+	if (may_be_pinned(s, address, size) &&
+	    task_peek(s->task, address, buf, size) == (ssize_t)size)
+		return 0;
+	return task_read_memory(s->task, address, buf, size);
+}
+
+static bool holds_private_memory(const Rec__Area *a)
+{
+	return !a->special && (a->flags & MAP_TYPE) == MAP_PRIVATE;
+}
+
 static int write_pages(struct frame_fill *f, const struct memory_source *s, uint64_t start,
 		       uint64_t end, struct error **err)
 {
-	int r = write_range(f, MEMORY_OBJECT(s->task->ns_pid), start, end, read_task_pages, s->task,
-			    err);
+	int r = write_range(f, MEMORY_OBJECT(s->task->ns_pid), start, end, read_task_pages, s, err);
 
 	if (r == 0 || (err && *err))
 		return r;

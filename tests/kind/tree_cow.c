@@ -64,7 +64,7 @@ static void check_private(void)
 	long own = private_kb();
 
 	if (own > (long)(PAGES * PAGE / 1024 / 4))
-		fprintf(stderr, "%ld KiB are not shared\n", own);
+		fprintf(stderr, "%d %d: %ld KiB are not shared\n", getpid(), getppid(), own);
 	CHECK(own <= (long)(PAGES * PAGE / 1024 / 4));
 }
 
