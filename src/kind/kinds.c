@@ -9,7 +9,7 @@ extern const struct kind kind_credentials, kind_filesystem, kind_limits, kind_lo
 	kind_scheduling, kind_signals, kind_switches, kind_thread_signals, kind_timers;
 extern const struct kind kind_device, kind_directory, kind_epoll, kind_eventfd, kind_generated,
 	kind_inotify, kind_memfd, kind_path_only, kind_pidfd, kind_pipe, kind_regular, kind_refused,
-	kind_signalfd, kind_socket, kind_terminal, kind_timerfd;
+	kind_signalfd, kind_socket, kind_terminal, kind_terminal_master, kind_timerfd;
 
 const struct kind *const kinds[] = {
 	&kind_filesystem,
@@ -29,6 +29,7 @@ const struct kind *const kinds[] = {
 	&kind_regular,
 	&kind_directory,
 	&kind_device,
+	&kind_terminal_master,
 	&kind_terminal,
 	&kind_pipe,
 	&kind_eventfd,

@@ -1,29 +1,28 @@
 /*
  * Terminals: the slave side of a pty, a console, /dev/tty.
  *
- * A terminal belongs to the user, not to the program: the program comes back on the one
- * that the restore has, with its modes (echo, raw, special characters) but with the
- * new window's size.  The other side of a pty is what makes a program a terminal
- * emulator, and is not supported.
+ * A terminal whose master is in the tree is made anew with that.  Any other belongs to the user,
+ * not to the program: the program comes back on the one that the restore has, with its modes
+ * (echo, raw, special characters) but with the new window's size.  One that is hung up stays so.
  */
-#include "kind/kind.h"
+#include "kind/terminal.h"
 
-#include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "task/append.h"
 #include "task/description.h"
+#include "task/terminal.h"
 
 #define TERMINAL_STATUS (O_APPEND | O_ASYNC | O_NONBLOCK)
-
-extern const struct kind kind_terminal;
 
 static bool is_terminal(int fd)
 {
@@ -32,9 +31,18 @@ static bool is_terminal(int fd)
 	return fd >= 0 && ioctl(fd, TCGETS, &modes) == 0;
 }
 
+/* The master is gone: nothing can be done with it, but to close it. */
+static bool is_hung_up(const struct file *f)
+{
+	struct termios modes;
+
+	return f->own >= 0 && terminal_of_slave(f->own, &f->st) >= 0 &&
+	       ioctl(f->own, TCGETS, &modes) < 0 && errno == EIO;
+}
+
 static bool terminal_claims(const struct file *f)
 {
-	return S_ISCHR(f->st.st_mode) && is_terminal(f->own);
+	return S_ISCHR(f->st.st_mode) && (is_terminal(f->own) || is_hung_up(f));
 }
 
 /* ---- Capture ---- */
@@ -50,43 +58,39 @@ static bool is_controlling(const struct file *f)
 
 static int fill(const struct capture *c, const struct file *f, Rec__Terminal *m)
 {
+	int number = terminal_of_slave(f->own, &f->st);
+	const struct file *master = number < 0 ? NULL : terminal_master(c, number);
 	struct termios modes;
 	struct winsize size;
 
+	m->path = strdup(f->link);
+	if (!m->path)
+		return -ENOMEM;
+	m->hung_up = is_hung_up(f);
+	if (m->hung_up)
+		return 0;
 	if (ioctl(f->own, TCGETS, &modes) < 0)
 		return -errno;
-	m->path = strdup(f->link);
-	m->termios.data = malloc(sizeof modes);
-	if (!m->path || !m->termios.data)
+	if (bytes_set(&m->termios, &modes, sizeof modes) < 0)
 		return -ENOMEM;
-	memcpy(m->termios.data, &modes, sizeof modes);
-	m->termios.len = sizeof modes;
 	if (ioctl(f->own, TIOCGWINSZ, &size) == 0) {
 		m->rows = size.ws_row;
 		m->columns = size.ws_col;
 	}
 	m->controlling = is_controlling(f);
-	m->standard = (uint32_t)(standard_of(c, f) + 1);
+	m->master = master ? master->id : 0;
+	m->standard = master ? 0 : (uint32_t)(standard_of(c, f) + 1);
 	return 0;
 }
 
 static int terminal_capture(struct capture *c, struct file *f, ProtobufCMessage **ret,
 			    struct error **err)
 {
-	unsigned int number;
-	Rec__Terminal *m;
-	int r;
+	Rec__Terminal *m = kind_message(&kind_terminal);
+	int r = m ? fill(c, f, m) : -ENOMEM;
 
-	if (ioctl(f->own, TIOCGPTN, &number) == 0)
-		return refuse(err, ENOTSUP, NULL,
-			      "descriptor %d is the controlling side of the pseudo-terminal "
-			      "/dev/pts/%u, which is not supported yet", f->fd, number);
-	m = kind_message(&kind_terminal);
-	if (!m)
-		return fail(err, ENOMEM, "out of memory");
-	r = fill(c, f, m);
 	if (r < 0) {
-		message_free(&m->base);
+		message_free(m ? &m->base : NULL);
 		return fail_errno(err, -r, "descriptor %d (%s)", f->fd, f->link);
 	}
 	*ret = &m->base;
@@ -99,7 +103,8 @@ static int terminal_validate(const ProtobufCMessage *message, struct error **err
 {
 	const Rec__Terminal *m = (const Rec__Terminal *)message;
 
-	if (m->termios.len != sizeof(struct termios) || m->standard > 3)
+	if (m->termios.len != (m->hung_up ? 0 : sizeof(struct termios)) || m->standard > 3 ||
+	    (m->hung_up && (m->master || m->standard)))
 		return fail(err, EINVAL, "a terminal that makes no sense");
 	return 0;
 }
@@ -126,8 +131,11 @@ static int terminal_check(const struct rebuild *r, const ProtobufCMessage *messa
 			  struct error **err)
 {
 	const Rec__Terminal *m = (const Rec__Terminal *)message;
+	const struct rebuilt_file *master = m->master ? rebuilt_file(r, m->master) : NULL;
 
-	if (terminal_of_restore(r) >= 0)
+	if (m->master && (!master || master->kind != &kind_terminal_master))
+		return refuse(err, EINVAL, NULL, "the image has a terminal without its master");
+	if (m->master || m->hung_up || terminal_of_restore(r) >= 0)
 		return 0;
 	if (m->standard)
 		return standard_check(r, m->standard - 1, m->file->flags, err);
@@ -183,11 +191,31 @@ static int set_modes_once(struct rebuild *r, int fd, const Rec__Terminal *m)
 	return set_modes(fd, m);
 }
 
+/* A slave of the tree's own, and who may open it by its name (mesg(1)). */
+static int open_own(struct rebuild *r, const Rec__Terminal *m, struct error **err)
+{
+	int flags = (int)m->file->flags & (O_ACCMODE | O_APPEND | O_NONBLOCK), fd, k;
+
+	if (m->hung_up)
+		return terminal_open_hung_up(flags, err);
+	fd = terminal_open_slave(r, m->master, flags, err);
+	if (fd < 0)
+		return fd;
+	if (strcmp(m->path, "/dev/tty") != 0)
+		(void)!fchmod(fd, m->file->mode & 0666);
+	k = description_set_status(fd, m->file->flags, TERMINAL_STATUS, err);
+	if (k < 0)
+		close(fd);
+	return k < 0 ? k : fd;
+}
+
 static int terminal_open(struct rebuild *r, struct rebuilt_file *f, struct error **err)
 {
 	const Rec__Terminal *m = (const Rec__Terminal *)f->message;
 	int terminal = terminal_of_restore(r), fd, k;
 
+	if (m->master || m->hung_up)
+		return open_own(r, m, err);
 	if (terminal < 0)
 		fd = standard_open(r, m->standard ? m->standard - 1 : 0, m->file->flags, err);
 	else
