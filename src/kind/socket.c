@@ -171,7 +171,7 @@ static int socket_capture(struct capture *c, struct file *f, ProtobufCMessage **
 
 /* ---- The record ---- */
 
-static bool address_fits(const ProtobufCBinaryData *address, uint32_t family)
+bool socket_address_fits(const ProtobufCBinaryData *address, uint32_t family)
 {
 	const struct sockaddr *any = (const struct sockaddr *)address->data;
 
@@ -195,7 +195,8 @@ static int socket_validate(const ProtobufCMessage *message, struct error **err)
 		return fail(err, EINVAL, "a socket of an unknown family");
 	if (m->type != SOCK_STREAM && m->type != SOCK_DGRAM && m->type != SOCK_SEQPACKET)
 		return fail(err, EINVAL, "a socket of an unknown type");
-	if (!address_fits(&m->local, m->family) || !address_fits(&m->peer, m->family))
+	if (!socket_address_fits(&m->local, m->family) ||
+	    !socket_address_fits(&m->peer, m->family))
 		return fail(err, EINVAL, "a socket with an impossible address");
 	if (!protobuf_c_enum_descriptor_get_value(&rec__socket__state__descriptor, (int)m->state) ||
 	    m->shutdown > 3 || m->standard > 3)
@@ -207,6 +208,8 @@ static int socket_validate(const ProtobufCMessage *message, struct error **err)
 		return fail(err, EINVAL, "a network socket in an impossible state");
 	if (m->directory[0] && m->directory[0] != '/')
 		return fail(err, EINVAL, "a socket in a relative directory");
+	if (un ? unix_validate(m, err) < 0 : m->n_messages || m->n_waiting || m->hole || m->writer)
+		return un ? -EINVAL : fail(err, EINVAL, "a socket with what only Unix sockets have");
 	return socket_options_validate(m, err);
 }
 
@@ -217,7 +220,9 @@ static int socket_check(const struct rebuild *r, const ProtobufCMessage *message
 
 	if (m->standard)
 		return standard_check(r, m->standard - 1, m->file->flags, err);
-	return m->family == AF_UNIX ? unix_check(m, err) : inet_check(r, m, err);
+	if (m->hole)
+		return hole_check(r, m->file->id, err);
+	return m->family == AF_UNIX ? unix_check(r, m, err) : inet_check(r, m, err);
 }
 
 /* ---- Restore ---- */
@@ -254,21 +259,26 @@ static int socket_open(struct rebuild *r, struct rebuilt_file *f, struct error *
 	return description_set_status(fd, m->file->flags, O_ASYNC | O_NONBLOCK, err);
 }
 
-/* Only now: what waits in the other end went through this one. */
 static int socket_fill_done(struct rebuild *r, struct rebuilt_file *f, struct error **err)
 {
 	static const int how[] = {-1, SHUT_RD, SHUT_WR, SHUT_RDWR};
 	const Rec__Socket *m = (const Rec__Socket *)f->message;
+	int k;
 
-	if (m->family != AF_UNIX && !m->standard) {
-		int k = inet_fill_done(r, m, f->fd, err);
-
-		if (k < 0)
-			return k;
-	}
+	if (m->family == AF_UNIX)
+		return unix_fill_done(r, f, err);
+	k = m->standard ? 0 : inet_fill_done(r, m, f->fd, err);
+	if (k < 0)
+		return k;
 	if (m->standard || m->alone || !m->shutdown || shutdown(f->fd, how[m->shutdown]) == 0)
 		return 0;
 	return fail_errno(err, errno, "cannot shut a socket down");
+}
+
+/* Who has to write what another one will read. */
+static uint32_t socket_settler(const ProtobufCMessage *message)
+{
+	return ((const Rec__Socket *)message)->writer;
 }
 
 static int socket_settle(struct rebuild *r, struct rebuilt_task *t, const ProtobufCMessage *message,
@@ -276,12 +286,10 @@ static int socket_settle(struct rebuild *r, struct rebuilt_task *t, const Protob
 {
 	const Rec__Socket *m = (const Rec__Socket *)message;
 
-	(void)r;
 	(void)t;
-	(void)err;
 	if (m->state == REC__SOCKET__STATE__LISTENING && m->family == AF_UNIX)
 		batch_call(b, 0, SYS_listen, (uint64_t)fd, m->backlog);
-	return 0;
+	return m->family == AF_UNIX ? unix_settle(r, m, fd, b, err) : 0;
 }
 
 static int socket_may_end(const struct file *f, const ProtobufCMessage *message, struct error **err)
@@ -312,12 +320,14 @@ const struct kind kind_socket = {
 	.schema = &rec__socket__descriptor,
 	.file = &(const struct file_ops){
 		.claims = socket_claims,
+		.discover = queue_discover,
 		.capture = socket_capture,
 		.validate = socket_validate,
 		.check = socket_check,
 		.open = socket_open,
 		.fill_done = socket_fill_done,
 		.settle = socket_settle,
+		.settler = socket_settler,
 		.release = socket_release,
 		.may_end = socket_may_end,
 		.ended = socket_ended,

@@ -1,6 +1,8 @@
 /*
- * What socket.c (all sockets), socket-inet.c and socket-tcp*.c (TCP and UDP), socket-unix.c and
- * socket-options.c share.
+ * What the files of this kind share: socket.c (all sockets), socket-options.c, socket-inet.c and
+ * socket-tcp*.c (TCP and UDP) and those of Unix sockets: socket-unix.c (capture), socket-outside.c (peers
+ * that are not in the tree), socket-queue.c and socket-peek.c (what waits to be read),
+ * socket-diag.c, socket-connect.c and socket-fill.c (restore).
  */
 #pragma once
 
@@ -16,6 +18,8 @@ extern const struct kind kind_socket;
 int socket_address(int fd, bool peer, ProtobufCBinaryData *ret);
 /* For people: "127.0.0.1:6379", "/run/x", "@abstract"; the caller frees. */
 char *socket_address_text(const ProtobufCBinaryData *address);
+/* It can be an address of that family. */
+bool socket_address_fits(const ProtobufCBinaryData *address, uint32_t family);
 /* A new socket of the record's family, type and protocol, with its options: or -errno and *err. */
 int socket_make(const Rec__Socket *m, struct error **err);
 
@@ -85,21 +89,101 @@ int tcp_repair_open(const Rec__Socket *m, struct error **err);
 /* From here on it speaks with its peer. */
 int tcp_repair_finish(int fd, const Rec__Socket *m, struct error **err);
 
-/* ---- socket-unix.c and socket-pair.c ---- */
+/* ---- Unix sockets: socket-unix.c ---- */
 
+bool is_unix_socket(const struct file *f);
 int unix_capture(struct capture *c, struct file *f, Rec__Socket *m, struct error **err);
-int unix_check(const Rec__Socket *m, struct error **err);
-int unix_open(struct rebuild *r, const Rec__Socket *m, struct error **err);
 
-int pair_capture(struct capture *c, struct file *f, Rec__Socket *m, struct error **err);
-int pair_open(struct rebuild *r, const Rec__Socket *m, struct error **err);
+/* ---- socket-outside.c ---- */
+
+/*
+ * A connection to a socket outside the tree: as the user has said, else refused.  peer: the
+ * inode of that socket, 0: not known.
+ */
+int outside_capture(struct capture *c, struct file *f, uint32_t peer, Rec__Socket *m,
+		    struct error **err);
+
+/* ---- socket-queue.c ---- */
+
+/* Adds the descriptions that are on their way in what waits to be read. */
+int queue_discover(struct capture *c, struct file *f, struct error **err);
+/* What waits to be read, into m->content or m->messages. */
+int queue_capture(struct capture *c, struct file *f, Rec__Socket *m, struct error **err);
+
+/* ---- socket-peek.c ---- */
+
+#define PASSED_MAX 253 /* SCM_MAX_FD: descriptors in one message */
+
+struct peeked_message {
+	const char *data;
+	uint32_t size, name_size, passed;
+	struct sockaddr_storage name; /* of the sender */
+	bool told;                    /* who is known */
+	struct ucred who;
+	int fds[PASSED_MAX];          /* owned */
+};
+
+struct peeked {
+	char *text;
+	VEC(struct peeked_message) messages;
+};
+
+/* All that waits in the socket.  ended: its other end sends no more. */
+int unix_peek(int fd, int type, bool ended, struct peeked *ret);
+void peeked_free(struct peeked *p);
+#define cleanup_peeked __attribute__((cleanup(peeked_free)))
+
+/* ---- socket-check.c ---- */
+
+/* The record is possible in itself (pure), ... */
+int unix_validate(const Rec__Socket *m, struct error **err);
+/* ... among the others of the image, here and now. */
+int unix_check(const struct rebuild *r, const Rec__Socket *m, struct error **err);
+
+/* ---- socket-connect.c ---- */
+
+int unix_open(struct rebuild *r, const Rec__Socket *m, struct error **err);
+/* The record of a Unix socket that is to be made; NULL: there is none with this id. */
+const Rec__Socket *unix_record(const struct rebuild *r, uint32_t id);
+/* The other end of a pair of the image; NULL: it is not there. */
+const Rec__Socket *unix_other_end(const struct rebuild *r, const Rec__Socket *m);
+/* The file that an address names, as the program wrote it; NULL: it is no path. */
+char *unix_path(const ProtobufCBinaryData *address);
+bool same_address(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b);
+/*
+ * Runs a call in the directory in which an address begins that is a relative path: the
+ * address must be the very text that the program gave.
+ */
+int unix_in_directory(const char *directory, int fd, const void *arg,
+		      int (*call)(int fd, const void *arg));
+/* For that: arg is the address. */
+int unix_call_bind(int fd, const void *arg);
+int unix_call_connect(int fd, const void *arg);
+/* Connects to the socket of the image to, which must have its name. */
+int unix_connect_to(int fd, const Rec__Socket *to);
+/* SO_PASSCRED makes a socket without a name take one when it connects or sends: off, or back. */
+bool unix_hush(int fd);
+void unix_unhush(int fd, bool was);
+/* Its record says so, or the user did. */
+bool unix_alone(const struct rebuild *r, const Rec__Socket *m);
+/* What waits in it is written by a process of the program: unix_settle(). */
+bool unix_has_writer(const struct rebuild *r, const Rec__Socket *m);
+
+/* ---- socket-fill.c ---- */
+
+/* What waited to be read is written again, into all of them at once. */
+int unix_fill_done(struct rebuild *r, struct rebuilt_file *f, struct error **err);
+/* What only the process itself can send: what the receiver is told credentials of. */
+int unix_settle(struct rebuild *r, const Rec__Socket *m, int fd, struct batch *b,
+		struct error **err);
 
 /* ---- socket-diag.c ---- */
 
 struct unix_state {
 	bool listening;
 	uint32_t shutdown; /* 1: reading, 2: writing */
-	uint32_t peer;     /* inode of the socket that it is connected to; 0: none, or a closed one */
+	bool connected;    /* to peer: */
+	uint32_t peer;     /* inode of that socket; 0: it is closed, or accept(2) has not given it one */
 	uint32_t file;     /* inode of the file that it is bound to; 0: none */
 	uint32_t queued;   /* listening: connections that wait to be accepted; else bytes */
 	uint32_t backlog;  /* listening */
@@ -107,3 +191,8 @@ struct unix_state {
 
 /* Of the socket with this inode.  -ENOENT: there is none in this network namespace. */
 int unix_state(uint32_t inode, struct unix_state *ret);
+/*
+ * Of a listening socket: the inodes of those that wait to be accepted, in order, malloc'ed; 0: one
+ * that is closed by now.  Returns how many.
+ */
+int unix_waiting(uint32_t inode, uint32_t **ret);

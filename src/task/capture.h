@@ -34,6 +34,18 @@ struct shared {
 	uint32_t owner; /* id of the File that carries its content */
 };
 
+/* What becomes of a pipe or a connection whose other end is outside the tree. */
+enum external {
+	EXTERNAL_REFUSE,
+	EXTERNAL_CLOSE,     /* it comes back with its other end closed */
+	EXTERNAL_RECONNECT, /* it is connected again, to the same address */
+	EXTERNAL_INHERIT,   /* the restore has to be given something in its place */
+};
+
+struct external_policy {
+	enum external unix_sockets, pipes;
+};
+
 struct capture {
 	struct tree tree;
 	struct file_table files;
@@ -42,6 +54,7 @@ struct capture {
 	VEC(struct content) contents;
 	VEC(struct shared) shared;
 	bool leave_running;
+	struct external_policy external;
 };
 
 /* Adds a record.  -ENOMEM frees the message. */

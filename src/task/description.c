@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/str.h"
 
 /* The pid that an entry of /proc stands for, 0: none. */
 static pid_t entry_pid(const char *name)
@@ -34,7 +35,10 @@ void holder_name(pid_t pid, char ret[17])
 	fclose(f);
 }
 
-/* No kind has this tag: in c->shared, pipes with the pid of a holder, and {0, 0} once they are known. */
+/*
+ * No kind has this tag: in c->shared, pipes and sockets with the pid of a holder, and {0, 0}
+ * once they are known.
+ */
 #define HOLDERS UINT32_MAX
 
 static pid_t known_holder(const struct capture *c, uint64_t inode, uint64_t dev)
@@ -45,21 +49,27 @@ static pid_t known_holder(const struct capture *c, uint64_t inode, uint64_t dev)
 	return 0;
 }
 
+static bool is_held(const struct file *f)
+{
+	return S_ISFIFO(f->st.st_mode) || S_ISSOCK(f->st.st_mode);
+}
+
 static void note_holder(struct capture *c, const char *link, size_t len, pid_t pid)
 {
 	vec_each(it, &c->files.files) {
 		const struct file *f = *it;
 
-		if (S_ISFIFO(f->st.st_mode) && f->link && strlen(f->link) == len &&
-		    !memcmp(f->link, link, len))
+		if (is_held(f) && f->link && strlen(f->link) == len && !memcmp(f->link, link, len))
 			capture_share(c, HOLDERS, f->st.st_ino, f->st.st_dev, (uint32_t)pid);
 	}
 }
 
-static void look_into(struct capture *c, int proc, pid_t pid)
+/* Notes all that pid holds of ours, or returns whether it holds what has the name wanted. */
+static bool look_into(struct capture *c, int proc, pid_t pid, const char *wanted)
 {
 	char path[32], link[4096];
 	struct dirent *e;
+	bool found = false;
 	DIR *d;
 	int fd;
 
@@ -68,43 +78,63 @@ static void look_into(struct capture *c, int proc, pid_t pid)
 	d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d) {
 		close_fdp(&fd);
-		return;
+		return false;
 	}
-	while ((e = readdir(d))) {
+	while (!found && (e = readdir(d))) {
 		ssize_t len = readlinkat(fd, e->d_name, link, sizeof link);
 
-		if (len > 0 && (link[0] == 'p' || link[0] == '/'))
+		if (len <= 0 || (link[0] != 'p' && link[0] != 's' && link[0] != '/'))
+			continue;
+		if (wanted)
+			found = strlen(wanted) == (size_t)len && !memcmp(link, wanted, (size_t)len);
+		else
 			note_holder(c, link, (size_t)len, pid);
 	}
 	closedir(d);
+	return found;
 }
 
-static void find_holders(struct capture *c)
+/* All processes outside the tree; returns the first that has what is wanted. */
+static pid_t find_holders(struct capture *c, const char *wanted)
 {
+	pid_t found = 0;
 	struct dirent *e;
 	DIR *d = opendir("/proc");
 
-	while (d && (e = readdir(d))) {
+	while (d && !found && (e = readdir(d))) {
 		pid_t pid = entry_pid(e->d_name);
 
-		if (pid && pid != getpid() && !tree_find(&c->tree, pid))
-			look_into(c, dirfd(d), pid);
+		if (pid && pid != getpid() && !tree_find(&c->tree, pid) &&
+		    look_into(c, dirfd(d), pid, wanted))
+			found = pid;
 	}
 	if (d)
 		closedir(d);
+	return found;
 }
 
 bool holder_outside(struct capture *c, const struct file *f, struct holder *ret)
 {
 	if (!known_holder(c, 0, 0)) {
 		capture_share(c, HOLDERS, 0, 0, 1);
-		find_holders(c);
+		find_holders(c, NULL);
 	}
 	ret->pid = known_holder(c, f->st.st_ino, f->st.st_dev);
 	if (!ret->pid)
 		return false;
 	holder_name(ret->pid, ret->name);
 	return true;
+}
+
+bool holder_of_socket(struct capture *c, uint32_t inode, struct holder *ret)
+{
+	char link[32];
+
+	snprintf(link, sizeof link, "socket:[%u]", inode);
+	ret->pid = find_holders(c, link);
+	if (ret->pid)
+		holder_name(ret->pid, ret->name);
+	return ret->pid != 0;
 }
 
 static bool same_access(const struct file *a, const struct file *b)
@@ -165,6 +195,27 @@ int standard_open(const struct rebuild *r, unsigned int n, uint32_t flags, struc
 		return k;
 	}
 	return fd;
+}
+
+/* The root's descriptors have their numbers alone, those of others the process before them. */
+int hole_check(const struct rebuild *r, uint32_t file, struct error **err)
+{
+	vec_each(t, &r->tasks)
+		for (size_t i = 0; i < (*t)->record->n_slots; i++) {
+			const Rec__Slot *s = (*t)->record->slots[i];
+			bool root = t == r->tasks.items;
+			cleanup_free char *which = root ? str_format("%u", s->fd)
+							: str_format("%u:%u", (*t)->record->pid, s->fd);
+			cleanup_free char *mend = str_format("give a file or a descriptor for it: "
+							     "--inherit %s=...", which);
+
+			if (s->file == file)
+				return refuse(err, EBADF, mend,
+					      "descriptor %u of process %u came from outside, and has "
+					      "to be given", s->fd, (*t)->record->pid);
+		}
+	return refuse(err, EBADF, NULL, "a description that came from outside is in no table, and "
+					"nothing can be given for it");
 }
 
 int description_set_status(int fd, uint32_t flags, uint32_t mask, struct error **err)

@@ -18,11 +18,13 @@ struct holder {
 };
 
 /*
- * A process that is neither in the tree nor this one and has the pipe f open as well.
+ * A process that is neither in the tree nor this one and has the pipe or socket f open as well.
  * Processes that we may not look into are not seen.  The first question about
- * any pipe looks for the holders of all.
+ * any of them looks for the holders of all.
  */
 bool holder_outside(struct capture *c, const struct file *f, struct holder *ret);
+/* The same for a socket that only its inode is known of. */
+bool holder_of_socket(struct capture *c, uint32_t inode, struct holder *ret);
 /* The name of a process as the kernel shows it; "?" when it is gone. */
 void holder_name(pid_t pid, char ret[17]);
 
@@ -36,6 +38,8 @@ int standard_of(const struct capture *c, const struct file *f);
 int standard_source(const struct rebuild *r, unsigned int n);
 /* It is open, and for at least the access mode of flags: else refuses. */
 int standard_check(const struct rebuild *r, unsigned int n, uint32_t flags, struct error **err);
+/* What the image left out is to be given (--inherit): refuses, with the number to give it for. */
+int hole_check(const struct rebuild *r, uint32_t file, struct error **err);
 /* A duplicate of it, made O_NONBLOCK or not as flags say. */
 int standard_open(const struct rebuild *r, unsigned int n, uint32_t flags, struct error **err);
 

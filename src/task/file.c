@@ -13,6 +13,8 @@ void file_free(struct file *f)
 	close_fdp(&f->own);
 	free(f->link);
 	fdinfo_free(&f->info);
+	if (f->found)
+		protobuf_c_message_free_unpacked(f->found, NULL);
 	free(f);
 }
 

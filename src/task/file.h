@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -31,6 +32,7 @@ struct file {
 	struct fdinfo info;
 	const struct vm_area *area; /* first mapping of it, where fd is -1 */
 	bool executable;     /* it is /proc/PID/exe */
+	ProtobufCMessage *found; /* what discover() of its kind has seen already, for capture(); or NULL */
 };
 
 struct file_table {

@@ -68,7 +68,7 @@ struct rebuilt_shared *rebuilt_share(struct rebuild *r, uint32_t space, uint64_t
 			return it;
 	s = vec_push(&r->shared);
 	if (s)
-		*s = (struct rebuilt_shared){space, key, {-1, -1}};
+		*s = (struct rebuilt_shared){space, key, {-1, -1}, false};
 	return s;
 }
 

@@ -75,6 +75,7 @@ struct rebuilt_shared {
 	uint32_t space;
 	uint64_t key;
 	int fds[2]; /* -1: none */
+	bool done;  /* for what its kind does once */
 };
 
 enum pid_policy {
@@ -88,6 +89,7 @@ struct restore_options {
 	enum pid_policy pid_policy;
 	int standard[3];            /* descriptors of ours that take the place of external 0, 1, 2; -1: our own */
 	bool standard_given[3];
+	bool unix_close;            /* Unix connections to outside come back closed, not connected again */
 	bool tcp_close;             /* established TCP connections become closed ones */
 	/*
 	 * Told of the bytes of memory that were put in place, now and then, and of UINT64_MAX when
