@@ -39,7 +39,8 @@ static int parse_option(struct arguments *a, int c, char *const argv[])
 					   "--kill and --leave-stopped exclude each other");
 		a->options.then = c == 'k' ? STASIS_KILL : STASIS_LEAVE_STOPPED;
 		return 0;
-	case '1': /* one process is all that is saved anyway */
+	case '1':
+		a->options.only = 1;
 		return 0;
 	case 'c':
 		return parse_level(a, optarg);

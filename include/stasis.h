@@ -63,6 +63,7 @@ struct stasis_checkpoint_options {
 	/* Told of the bytes written so far, now and then, while the program stands still. */
 	void (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;
+	int only;           /* not 0: without its descendants */
 };
 
 struct stasis_checkpoint_result {
@@ -73,7 +74,7 @@ struct stasis_checkpoint_result {
 };
 
 /*
- * Saves process pid in the file image ("-": standard output), which appears whole or not at
+ * Saves process pid with all of its descendants in the file image ("-": standard output), which appears whole or not at
  * all, with mode 0600.  The caller must be allowed to ptrace(2) the process.
  *
  * -ESRCH  there is no such process, or it ended meanwhile

@@ -98,6 +98,7 @@ int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoi
 		.then = o.then == STASIS_KILL	       ? THEN_KILL
 			: o.then == STASIS_LEAVE_STOPPED ? THEN_STOP
 							 : THEN_CONTINUE,
+		.only = o.only != 0,
 		.zstd_level = o.compress,
 		.progress = o.progress,
 		.progress_arg = o.progress_arg,

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,6 +16,7 @@
 #include "engine/descriptors.h"
 #include "engine/engine.h"
 #include "engine/member.h"
+#include "engine/outside.h"
 #include "engine/pages.h"
 #include "engine/records.h"
 #include "engine/seize.h"
@@ -27,7 +28,10 @@
 struct session {
 	struct capture capture;
 	VEC(struct member) members; /* in the order of the tree */
+	struct sharing sharing;
 	Rec__Inventory inventory;
+	struct rlimit files; /* as the caller has it */
+	bool limit_raised;
 	uint64_t stopped_at, went_on_at;
 };
 
@@ -62,6 +66,9 @@ static void end_session(struct session *s)
 	vec_each(m, &s->members)
 		member_free(m);
 	vec_free(&s->members);
+	sharing_free(&s->sharing);
+	if (s->limit_raised)
+		setrlimit(RLIMIT_NOFILE, &s->files);
 	capture_free(&s->capture);
 }
 
@@ -77,7 +84,7 @@ static struct member *member_of(struct session *s, const struct task *task)
 /* Who shares what; one injection serves an address space. */
 static int compare_members(struct session *s, struct error **err)
 {
-	int r = find_sharing(&s->capture.tree, err);
+	int r = find_sharing(&s->sharing, &s->capture.tree, err);
 
 	vec_each(m, &s->members)
 		if (m->task->memory_of)
@@ -88,6 +95,7 @@ static int compare_members(struct session *s, struct error **err)
 /* Everything that can be seen from outside.  The tree stands still and is untouched. */
 static int look(struct session *s, struct error **err)
 {
+	struct error *found = NULL;
 	int r = 0, first = 0;
 
 	vec_each(m, &s->members)
@@ -106,6 +114,10 @@ static int look(struct session *s, struct error **err)
 		if (first == 0)
 			first = r;
 	}
+	refuse_shared_outside(&s->capture.tree, &s->sharing, &found);
+	if (first == 0 && found)
+		first = -error_errno(found);
+	error_merge(err, &found);
 	r = capture_files(&s->capture, FILES_AT_HAND, err);
 	return first < 0 ? first : r;
 }
@@ -123,10 +135,24 @@ static int find_root(struct session *s, pid_t pid, struct error **err)
 	return r;
 }
 
+/* A process takes three descriptors, and each of its open files one more. */
+static void raise_file_limit(struct session *s)
+{
+	struct rlimit all;
+
+	if (getrlimit(RLIMIT_NOFILE, &s->files) < 0)
+		return;
+	all = s->files;
+	all.rlim_cur = all.rlim_max;
+	s->limit_raised = setrlimit(RLIMIT_NOFILE, &all) == 0;
+}
+
 static int begin(struct session *s, pid_t pid, bool only, struct error **err)
 {
-	int r = find_root(s, pid, err);
+	int r;
 
+	raise_file_limit(s);
+	r = find_root(s, pid, err);
 	if (r < 0)
 		return r;
 	r = seize_tree(&s->capture.tree, only, &s->stopped_at, err);
@@ -262,7 +288,7 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 	r = image_writer_open(&w, o->output, &wo, err);
 	if (r < 0)
 		return r;
-	r = begin(&s, pid, false, err);
+	r = begin(&s, pid, o->only, err);
 	if (r == 0)
 		r = look(&s, err);
 	if (r == 0)

@@ -43,6 +43,20 @@ static int look_at(struct file *f, struct task *task, int fd, struct fdinfo *inf
 	return 0;
 }
 
+/* Who holds a POSIX lock is the process, whoever else has the description. */
+static int take_locks(struct task *task, int fd, const struct fdinfo *info)
+{
+	vec_each(l, &info->locks) {
+		struct own_lock *own = l->type == FD_LOCK_POSIX ? vec_push(&task->locks) : NULL;
+
+		if (own)
+			*own = (struct own_lock){fd, *l};
+		else if (l->type == FD_LOCK_POSIX)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int read_descriptor(struct capture *c, struct task *task, int fd, struct error **err)
 {
 	struct fdinfo info cleanup_fdinfo = {0};
@@ -56,6 +70,8 @@ static int read_descriptor(struct capture *c, struct task *task, int fd, struct 
 	if (r < 0)
 		return fail_errno(err, -r, "cannot read fdinfo of descriptor %d of process %d", fd,
 				  task->pid);
+	if (take_locks(task, fd, &info) < 0)
+		return fail(err, ENOMEM, "out of memory");
 	*slot = (struct slot){.fd = fd, .cloexec = (info.flags & O_CLOEXEC) != 0};
 	f = capture_find_description(c, task->pid, fd, &at);
 	if (!f) {

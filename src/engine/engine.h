@@ -1,6 +1,7 @@
 /* What the library does, without its public types. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,6 +18,7 @@ enum checkpoint_then {
 struct checkpoint_options {
 	const char *output; /* a path, "-": standard output */
 	enum checkpoint_then then;
+	bool only; /* without its descendants */
 	int zstd_level; /* 0: not compressed */
 	/* Called now and then with the bytes written so far; may be NULL. */
 	void (*progress)(void *arg, uint64_t bytes);

@@ -7,65 +7,82 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Those who have one of a sort each, in the order of kcmp(2). */
-struct owners {
-	VEC(struct task *) list;
+static const struct {
+	int what;
+	size_t field;
+} sorts[SHARE_SORTS] = {
+	[SHARE_MEMORY] = {KCMP_VM, offsetof(struct task, memory_of)},
+	[SHARE_FILES] = {KCMP_FILES, offsetof(struct task, files_of)},
+	[SHARE_FS] = {KCMP_FS, offsetof(struct task, fs_of)},
+	[SHARE_SIGNALS] = {KCMP_SIGHAND, offsetof(struct task, signals_of)},
 };
 
-static int share(struct owners *o, struct task *task, int what, struct task **ret,
-		 struct error **err)
+/* Who shares with pid (1), or where pid would stand among the owners (0); -errno of kcmp(2). */
+static int look_up(const struct sharing *s, enum share_sort sort, pid_t pid, size_t *ret_at)
 {
-	size_t lo = 0, hi = o->list.count;
+	size_t lo = 0, hi = s->owners[sort].count;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		struct task *owner = o->list.items[mid];
-		long order = syscall(SYS_kcmp, owner->pid, task->pid, what, 0, 0);
+		pid_t owner = s->owners[sort].items[mid]->pid;
+		long order = syscall(SYS_kcmp, owner, pid, sorts[sort].what, 0, 0);
 
 		if (order < 0)
-			return fail_errno(err, errno, "cannot compare processes %d and %d",
-					  owner->pid, task->pid);
-		if (order == 0) {
-			*ret = owner;
-			return 0;
-		}
+			return -errno;
+		*ret_at = mid;
+		if (order == 0)
+			return 1;
 		/* 1: the owner's is less. */
 		if (order == 1)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	if (!vec_push(&o->list))
-		return fail(err, ENOMEM, "out of memory");
-	memmove(&o->list.items[lo + 1], &o->list.items[lo],
-		(o->list.count - 1 - lo) * sizeof task);
-	o->list.items[lo] = task;
+	*ret_at = lo;
 	return 0;
 }
 
-int find_sharing(struct tree *tree, struct error **err)
+static int share(struct sharing *s, enum share_sort sort, struct task *task, struct error **err)
 {
-	static const struct {
-		int what;
-		size_t field;
-	} sorts[] = {
-		{KCMP_VM, offsetof(struct task, memory_of)},
-		{KCMP_FILES, offsetof(struct task, files_of)},
-		{KCMP_FS, offsetof(struct task, fs_of)},
-		{KCMP_SIGHAND, offsetof(struct task, signals_of)},
-	};
-	int r = 0;
+	struct task **shared_with = (struct task **)((char *)task + sorts[sort].field);
+	size_t at = 0;
+	int r = look_up(s, sort, task->pid, &at);
 
-	for (size_t i = 0; i < sizeof sorts / sizeof *sorts && tree->tasks.count > 1; i++) {
-		struct owners o = {0};
-
-		vec_each(it, &tree->tasks) {
-			struct task **field = (struct task **)((char *)*it + sorts[i].field);
-
-			if (r == 0 && !(*it)->zombie)
-				r = share(&o, *it, sorts[i].what, field, err);
-		}
-		vec_free(&o.list);
+	if (r < 0)
+		return fail_errno(err, -r, "cannot compare process %d with others", task->pid);
+	if (r > 0) {
+		*shared_with = s->owners[sort].items[at];
+		return 0;
 	}
-	return r;
+	if (!vec_push(&s->owners[sort]))
+		return fail(err, ENOMEM, "out of memory");
+	memmove(&s->owners[sort].items[at + 1], &s->owners[sort].items[at],
+		(s->owners[sort].count - 1 - at) * sizeof task);
+	s->owners[sort].items[at] = task;
+	return 0;
+}
+
+int find_sharing(struct sharing *s, struct tree *tree, struct error **err)
+{
+	for (enum share_sort sort = 0; sort < SHARE_SORTS; sort++)
+		vec_each(task, &tree->tasks) {
+			int r = (*task)->zombie ? 0 : share(s, sort, *task, err);
+
+			if (r < 0)
+				return r;
+		}
+	return 0;
+}
+
+const struct task *sharing_find(const struct sharing *s, enum share_sort sort, pid_t pid)
+{
+	size_t at;
+
+	return look_up(s, sort, pid, &at) > 0 ? s->owners[sort].items[at] : NULL;
+}
+
+void sharing_free(struct sharing *s)
+{
+	for (enum share_sort sort = 0; sort < SHARE_SORTS; sort++)
+		vec_free(&s->owners[sort]);
 }

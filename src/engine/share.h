@@ -4,5 +4,23 @@
 #include "base/error.h"
 #include "task/task.h"
 
+enum share_sort {
+	SHARE_MEMORY,
+	SHARE_FILES,
+	SHARE_FS,
+	SHARE_SIGNALS,
+	SHARE_SORTS,
+};
+
+/* Of each sort, those of the tree who have one, in the order of kcmp(2). */
+struct sharing {
+	VEC(struct task *) owners[SHARE_SORTS];
+};
+
 /* Fills memory_of, files_of, fs_of and signals_of of the stopped tasks: the first in the tree has it. */
-int find_sharing(struct tree *tree, struct error **err);
+int find_sharing(struct sharing *s, struct tree *tree, struct error **err);
+
+/* With whom of the tree this process shares; NULL: with nobody, or it may not be compared. */
+const struct task *sharing_find(const struct sharing *s, enum share_sort sort, pid_t pid);
+
+void sharing_free(struct sharing *s);

@@ -80,7 +80,7 @@ static int lock_type(const struct file *f, const struct fd_lock *l, Rec__Lock__T
 	}
 }
 
-static int capture_lock(const struct file *f, const struct fd_lock *l, Rec__Locks *m,
+static int capture_lock(const struct file *f, int fd, const struct fd_lock *l, Rec__Locks *m,
 			seen_locks *seen, struct error **err)
 {
 	Rec__Lock__Type type;
@@ -106,7 +106,7 @@ static int capture_lock(const struct file *f, const struct fd_lock *l, Rec__Lock
 	if (!lock)
 		return fail(err, ENOMEM, "out of memory");
 	lock->type = type;
-	lock->fd = (uint32_t)f->fd;
+	lock->fd = (uint32_t)fd;
 	lock->mode = (uint32_t)l->access;
 	if (type == REC__LOCK__TYPE__FLOCK)
 		lock->mode = l->access == F_WRLCK ? LOCK_EX : LOCK_SH;
@@ -132,10 +132,18 @@ static int locks_capture(struct capture *c, const struct thread *t, const struct
 		if (f->task != t->task || f->fd < 0)
 			continue;
 		vec_each(l, &f->info.locks) {
-			int one = capture_lock(f, l, m, &seen, err);
+			int one = l->type == FD_LOCK_POSIX
+					  ? 0
+					  : capture_lock(f, f->fd, l, m, &seen, err);
 
 			r = one < 0 ? one : r;
 		}
+	}
+	vec_each(own, &t->task->locks) {
+		const struct file *f = file_by_fd(&c->files, t->task, own->fd);
+		int one = f ? capture_lock(f, own->fd, &own->lock, m, &seen, err) : 0;
+
+		r = one < 0 ? one : r;
 	}
 	vec_free(&seen);
 	if (r < 0 || !m->n_locks)

@@ -60,6 +60,7 @@ void task_free(struct task *task)
 	}
 	vec_free(&task->threads);
 	vec_free(&task->slots);
+	vec_free(&task->locks);
 	free(task);
 }
 

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/vec.h"
 #include "inject/inject.h"
+#include "proc/fdinfo.h"
 #include "proc/maps.h"
 #include "proc/stat.h"
 #include "proc/status.h"
@@ -47,6 +48,11 @@ struct slot {
 	uint32_t file; /* id of the open file description */
 };
 
+struct own_lock {
+	int fd;
+	struct fd_lock lock;
+};
+
 struct task {
 	pid_t pid;    /* as the tool sees it */
 	pid_t ns_pid; /* as the program sees it */
@@ -58,6 +64,7 @@ struct task {
 	struct vm_areas areas;
 	VEC(struct thread *) threads; /* the main one first; owned */
 	VEC(struct slot) slots;       /* by number */
+	VEC(struct own_lock) locks;   /* POSIX locks: on each of its descriptors of the file */
 	struct leftovers leftovers;   /* of killed checkpoints */
 
 	struct task *parent;          /* NULL: it is not in the tree */
