@@ -25,7 +25,7 @@ struct command {
 };
 
 extern const struct command command_checkpoint, command_restore, command_show, command_verify;
-extern const struct command command_doctor;
+extern const struct command command_doctor, command_audit;
 
 /* Says what a call did wrong, and where to read on; returns EXIT_USAGE. */
 int usage_error(const struct command *c, const char *fmt, ...)

@@ -13,6 +13,7 @@ static const struct command *const commands[] = {
 	&command_show,
 	&command_verify,
 	&command_doctor,
+	&command_audit,
 };
 
 static void print_help(FILE *to)

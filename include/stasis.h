@@ -191,6 +191,33 @@ struct stasis_image_info {
 STASIS_PUBLIC int stasis_verify(const char *image, struct stasis_image_info *info,
 				stasis_error **err);
 
+/* ---- Audit ----------------------------------------------------------------------------- */
+
+struct stasis_audit_options {
+	size_t size;               /* sizeof(struct stasis_audit_options) */
+	enum stasis_format format; /* STASIS_JSON, or for people */
+	int colour;                /* not 0: for people at a terminal */
+	const char *cell;          /* only this one, and why it is so; NULL: all of them */
+};
+
+struct stasis_audit_result {
+	size_t size;     /* set by the caller */
+	uint32_t tried;  /* cells */
+	uint32_t agree;  /* the kernel does what the policy of its version says */
+	uint32_t stricter, looser, different; /* it does not */
+	uint32_t absent; /* this kernel or machine has no such thing */
+};
+
+/*
+ * Finds out by experiment what this kernel permits to whom, as far as the caller can play them:
+ * makes processes, tries every access on them and ends them.  What was found is a text that the
+ * caller frees with free(3).  A kernel that differs from its policy is no error: see result.
+ *
+ * options and result may be NULL.  -EINVAL: there is no such cell.
+ */
+STASIS_PUBLIC int stasis_audit(const struct stasis_audit_options *options, char **text,
+			       struct stasis_audit_result *result, stasis_error **err);
+
 #ifdef __cplusplus
 }
 #endif

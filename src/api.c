@@ -228,3 +228,38 @@ int stasis_verify(const char *image, struct stasis_image_info *info, stasis_erro
 	}
 	return r;
 }
+
+int stasis_audit(const struct stasis_audit_options *options, char **text,
+		 struct stasis_audit_result *result, stasis_error **err)
+{
+	struct stasis_audit_options o = {.size = sizeof o};
+	struct audit_options inside;
+	struct audit_result done = {0};
+	int r;
+
+	SET_CAPABILITIES_ASIDE(err);
+	if (options)
+		take(&o, sizeof o, options, options->size);
+	if ((unsigned int)o.format > STASIS_JSON)
+		return usage(err, "unknown format");
+	inside = (struct audit_options){
+		.json = o.format == STASIS_JSON,
+		.colour = o.colour != 0,
+		.cell = o.cell,
+	};
+	r = engine_audit(&inside, text, &done, inner(err));
+	if (r == 0 && result) {
+		struct stasis_audit_result res = {
+			.size = result->size,
+			.tried = done.tried,
+			.agree = done.agree,
+			.stricter = done.stricter,
+			.looser = done.looser,
+			.different = done.different,
+			.absent = done.absent,
+		};
+
+		take(result, result->size, &res, sizeof res);
+	}
+	return r;
+}

@@ -35,3 +35,17 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 
 /* What would be saved, and what forbids it; the target is stopped for a moment and goes on. */
 int engine_survey(pid_t pid, struct error **err);
+
+/* What the kernel permits, tried for real on processes that are made for it: see audit.h. */
+struct audit_options {
+	bool json, colour;
+	const char *cell; /* explain this one, instead of trying all; NULL: all */
+};
+
+struct audit_result {
+	uint32_t tried, agree, stricter, looser, different, absent;
+};
+
+/* *ret is freed by the caller.  A kernel that differs is a result and no error. */
+int engine_audit(const struct audit_options *o, char **ret, struct audit_result *result,
+		 struct error **err);
