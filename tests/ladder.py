@@ -49,6 +49,7 @@ ROWS = {
 ASKING = re.compile(r"\b(get(e|res)?[ug]id|cap_?get\w*|cap_get_proc|priv_has_permitted)\s*\(")
 # Who may, and why.
 MAY_ASK = {
+    "src/engine/audit-scene.c": "an experiment starts from who we are, and plays others",
     "src/engine/checkpoint.c": "the image says who made it, for people",
     "src/engine/nsinit.c": "a user namespace maps the maker's ids, which it must be told",
 }
