@@ -217,6 +217,7 @@ int ask_task(struct capture *c, struct task *task, struct injection *in, Rec__Me
 	for (size_t i = 0; i < task->threads.count && r == 0; i++) {
 		struct thread *t = task->threads.items[i];
 
+		in->wary = t->wary;
 		r = inject_enter(in, t->tid, &t->regs, t->sigmask, err);
 		if (r == 0 && i == 0 && !task->memory_of)
 			r = settle_in(c, task, in, memory, err);
@@ -236,6 +237,7 @@ int cure_task(struct task *task, struct injection *in, struct error **err)
 	if (!in->cell)
 		return 0;
 	if (in->region) {
+		in->wary = t->wary;
 		r = inject_enter(in, t->tid, &t->regs, t->sigmask, err);
 		if (r == 0)
 			r = inject_unmap(in, err);

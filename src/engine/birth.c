@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "inject/inject.h"
+#include "engine/filters.h"
 #include "inject/trace.h"
 #include "kind/kind.h"
 #include "priv/calls.h"
@@ -220,13 +221,13 @@ static int tell(int socket, const void *buf, size_t size, struct error **err)
 }
 
 /* Seizes the newborn, lets it execute the file, and leaves it before its first instruction. */
-static int follow_exec(pid_t pid, int socket, struct error **err)
+static int follow_exec(const struct rebuild *rebuild, pid_t pid, int socket, struct error **err)
 {
 	struct stop stop;
 	char byte = 0;
 	int errnum = 0, r;
 
-	r = trace_seize(pid, RESTORE_OPTIONS, err);
+	r = trace_seize(pid, RESTORE_OPTIONS | filters_restore_options(rebuild), err);
 	if (r < 0)
 		return r;
 	r = tell(socket, &byte, 1, err);
@@ -341,7 +342,7 @@ int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struc
 	if (res == 0)
 		res = send_orders(r, &o, socket, err);
 	if (res == 0)
-		res = follow_exec(t->pid, socket, err);
+		res = follow_exec(r, t->pid, socket, err);
 	t->ns_pid = number ? number : t->pid;
 	if (res == 0)
 		res = open_newborn(t, err);

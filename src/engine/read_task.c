@@ -1,4 +1,5 @@
 /* What a stopped task is: its threads, registers, mappings, numbers. */
+#include "engine/filters.h"
 #include "engine/seize.h"
 
 #include <errno.h>
@@ -20,16 +21,14 @@ struct dispatch_config {
 #define GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211 /* Linux 6.4 */
 
 /* A thread in which a system call of ours could be answered by a signal, or by the end of it all. */
-static int check_injectable(const struct thread *t, struct error **err)
+static int check_injectable(struct thread *t, struct error **err)
 {
 	struct dispatch_config c = {0};
 
-	if (t->status.seccomp)
-		return refuse(err, EPERM, "run it without the filter",
-			      "thread %d of process %d runs under a seccomp %s, which could kill it for "
-			      "what a checkpoint asks of it",
-			      t->tid, t->task->pid,
-			      t->status.seccomp == 1 ? "strict mode" : "filter");
+	int r = filters_admit(t, err);
+
+	if (r < 0)
+		return r;
 	if (ptrace(GET_SYSCALL_USER_DISPATCH_CONFIG, t->tid, (void *)sizeof c, &c) == 0 && c.mode)
 		return refuse(err, ENOTSUP, NULL,
 			      "thread %d of process %d has its system calls dispatched to itself "

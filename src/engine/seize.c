@@ -18,9 +18,6 @@
 #include "inject/trace.h"
 #include "proc/syscall.h"
 
-/* Never PTRACE_O_EXITKILL here: a target outlives us. */
-#define CAPTURE_OPTIONS ((unsigned long)PTRACE_O_TRACESYSGOOD)
-
 /*
  * Milliseconds.  A thread on a lost network file system may not stop for ages; one within
  * vfork(2) goes on when its child does, who still runs and so needs no more than a moment.

@@ -1,9 +1,14 @@
 /* Stopping a tree of tasks, and reading what they are while they stand still. */
 #pragma once
 
+#include <sys/ptrace.h>
+
 #include "base/error.h"
 #include "task/capture.h"
 #include "task/task.h"
+
+/* Never PTRACE_O_EXITKILL here: a target outlives us. */
+#define CAPTURE_OPTIONS ((unsigned long)PTRACE_O_TRACESYSGOOD)
 
 /*
  * Who can never be checkpointed, and why, without stopping anybody: no such

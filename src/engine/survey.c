@@ -1,4 +1,5 @@
 /* Everything that forbids a checkpoint and can be seen without stopping the target. */
+#include "engine/filters.h"
 #include "engine/seize.h"
 
 #include <errno.h>
@@ -92,11 +93,7 @@ int survey_task(const struct task *task, struct error **err)
 		       "it is being traced by process %d (%s)", st.tracer_pid,
 		       tracer ? tracer : "?");
 	}
-	if (st.seccomp)
-		refuse(&found, EPERM, "run it without the filter, or run the checkpoint as root",
-		       "it runs under a seccomp %s, which could kill it for what a checkpoint asks "
-		       "of it",
-		       st.seccomp == 1 ? "strict mode" : "filter");
+	filters_foresee(&st, &found);
 	refuse_owner(task, &st, &found);
 	r = found ? -error_errno(found) : 0;
 	error_wrap(&found, 0, "process %d (%s)", task->pid, st.name);

@@ -86,8 +86,10 @@ int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, 
 				 .region = in->place,
 				 .generation = in->generation};
 	struct arch_regs at_cure = *regs;
-	int r;
+	int r = inject_rehearse_own(in, err);
 
+	if (r < 0)
+		return r;
 	/* A thread that cures itself has no kernel to restart its system call: it repeats it. */
 	if (arch_syscall_nr(regs) >= 0 && arch_syscall_result(regs) <= -512 &&
 	    arch_syscall_result(regs) >= -516)
@@ -143,8 +145,10 @@ int inject_call(struct injection *in, long nr, const uint64_t args[6], int64_t *
 {
 	struct arch_regs regs = in->regs;
 	struct stop stop;
-	int r;
+	int r = inject_rehearse(in, nr, err);
 
+	if (r < 0)
+		return r;
 	arch_prepare_syscall(&regs, in->cell + arch_cell_call(), nr, args);
 	if (arch_set_regs(in->tid, &regs) < 0)
 		return lost(in, err);
@@ -262,6 +266,9 @@ int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, stru
 		*ret_failed = UINT32_MAX;
 	if (b->overflow)
 		return fail(err, ENOSPC, "a batch for process %d is larger than its memory", in->pid);
+	r = inject_rehearse_batch(in, b, err);
+	if (r < 0)
+		return r;
 	*h = (struct batch_header){.version = BATCH_VERSION,
 				   .count = b->count,
 				   .signal = (uint32_t)in->doorbell};

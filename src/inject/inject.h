@@ -20,6 +20,7 @@
 #include "inject/batch.h"
 #include "proc/maps.h"
 
+#define REHEARSED_CALLS 512
 #define CELL_SLOTS 4
 #define CELL_MAX 512u /* room for any architecture's cell */
 
@@ -37,6 +38,13 @@ struct injection {
 	struct arch_regs regs; /* its own */
 	uint64_t sigmask;      /* its own */
 	int deferred;          /* a SIGSTOP that came meanwhile */
+
+	/*
+	 * It is under seccomp filters that we are under as well: each call is tried by a child of
+	 * ours first (rehearse.c).
+	 */
+	bool wary;
+	uint64_t rehearsed[REHEARSED_CALLS / 64];
 	pid_t born;            /* the last child or thread that a call of ours made, with PTRACE_O_TRACE{FORK,CLONE} */
 };
 
@@ -88,6 +96,14 @@ void inject_change_process(struct injection *in, pid_t pid, uint64_t ignored, ui
 /* The stopped thread is made ready: registers and mask are ours from here on. */
 int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, uint64_t sigmask,
 		 struct error **err);
+
+/*
+ * Of a wary injection: the call, those of a batch, and those that every injection makes, are
+ * survived by a child of ours.  -EPERM: they are not, or it cannot be tried.
+ */
+int inject_rehearse(struct injection *in, long nr, struct error **err);
+int inject_rehearse_batch(struct injection *in, const struct batch *b, struct error **err);
+int inject_rehearse_own(struct injection *in, struct error **err);
 
 /* Makes the region.  Some thread must be in. */
 int inject_map(struct injection *in, struct error **err);

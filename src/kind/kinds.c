@@ -6,7 +6,7 @@
 #include "kind/kind.h"
 
 extern const struct kind kind_credentials, kind_filesystem, kind_limits, kind_locks, kind_owners,
-	kind_scheduling, kind_signals, kind_switches, kind_thread_signals, kind_timers;
+	kind_scheduling, kind_seccomp, kind_signals, kind_switches, kind_thread_signals, kind_timers;
 extern const struct kind kind_device, kind_directory, kind_epoll, kind_eventfd, kind_generated,
 	kind_inotify, kind_memfd, kind_path_only, kind_pidfd, kind_pipe, kind_regular, kind_refused,
 	kind_signalfd, kind_socket, kind_terminal, kind_terminal_master, kind_timerfd;
@@ -21,6 +21,7 @@ const struct kind *const kinds[] = {
 	&kind_locks,
 	&kind_scheduling,
 	&kind_switches,
+	&kind_seccomp, /* while the thread may still do so */
 	&kind_credentials,
 
 	&kind_path_only, /* before all that look at the file's type */

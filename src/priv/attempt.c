@@ -50,6 +50,15 @@ int attempt_in_child(uint64_t flags, int (*job)(const struct attempt_ids *ids))
 	return pid < 0 ? pid : attempt_reap(pid);
 }
 
+int attempt_with(int (*job)(const void *arg), const void *arg)
+{
+	pid_t pid = fork_quietly(0);
+
+	if (pid == 0)
+		_exit(-job(arg));
+	return pid < 0 ? pid : attempt_reap(pid);
+}
+
 /* Lives until its maker says that it is enough, or is gone. */
 __attribute__((noreturn)) static void be_a_peer(int (*prepare)(void), int socket)
 {

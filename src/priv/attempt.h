@@ -20,6 +20,9 @@ int attempt_reap(pid_t pid);
 /* Runs job in a child made with these CLONE_ flags, and returns what it returns: 0 or -errno. */
 int attempt_in_child(uint64_t flags, int (*job)(const struct attempt_ids *ids));
 
+/* The same with an argument. */
+int attempt_with(int (*job)(const void *arg), const void *arg);
+
 /*
  * Makes a peer, which does prepare() (may be NULL), and then tries job on it in another child,
  * its sibling.  -errno of whichever failed.

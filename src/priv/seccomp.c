@@ -15,6 +15,12 @@ static long seccomp_ptrace(long request, pid_t tid, uintptr_t addr, void *data)
 	return r < 0 ? -errno : r;
 }
 
+int priv_filter_suspend(pid_t tid, unsigned long options)
+{
+	return (int)seccomp_ptrace(PTRACE_SETOPTIONS, tid, 0,
+				   (void *)(options | PTRACE_O_SUSPEND_SECCOMP));
+}
+
 int priv_filter_length(pid_t tid, unsigned int index)
 {
 	return (int)seccomp_ptrace(PTRACE_SECCOMP_GET_FILTER, tid, index, NULL);

@@ -13,6 +13,9 @@
 #define PTRACE_O_SUSPEND_SECCOMP (1 << 21)
 #endif
 
+/* Its filters do nothing until it is let go.  options: those that it is traced with. */
+int priv_filter_suspend(pid_t tid, unsigned long options);
+
 /* How many instructions the filter has; the first that was put on is 0.  -ENOENT: there is none. */
 int priv_filter_length(pid_t tid, unsigned int index);
 /* buf has room for as many as that. */

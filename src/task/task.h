@@ -29,6 +29,7 @@ struct thread {
 	uint64_t sigmask;
 	int group_stop; /* not 0: it was stopped by this signal (SIGSTOP, SIGTSTP, ...) */
 	bool attached;
+	bool wary;      /* it is under seccomp filters, which are ours, too (engine/filters.h) */
 	bool stopped;   /* ... and stands still */
 
 	/* In a call with a relative timeout (engine/timeout.h): what is left of it, in ns. */

@@ -1,5 +1,5 @@
-/* EXPECT-REFUSAL: seccomp */
-/* A seccomp filter: an ordinary user cannot read it, nor may a call be injected past it. */
+/* EXPECT-REFUSAL(none cap): seccomp */
+/* A seccomp filter: only root can read it, and inject a call past it. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>

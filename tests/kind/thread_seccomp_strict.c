@@ -1,7 +1,7 @@
-/* EXPECT-REFUSAL: seccomp */
+/* EXPECT-REFUSAL(none cap): seccomp */
 /*
  * A thread that seccomp would kill for any call but a few: it must not be made
- * to do one, and the refusal has to look at every thread to know.
+ * to do one, and the refusal has to look at every thread to know.  Root suspends it.
  */
 #include <linux/seccomp.h>
 #include <pthread.h>
