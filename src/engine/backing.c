@@ -79,26 +79,31 @@ static bool needs_write(const struct vm_area *a)
 	return a->shared && (a->flags & VM_FLAG(MAYWRITE));
 }
 
-static struct file *known_backing(const struct capture *c, const struct vm_area *a, int flags)
+/* No kinds have these tags: in c->shared, files behind mappings, by how they are open. */
+#define BACKING_READ_ONLY (UINT32_MAX - 1)
+#define BACKING_WRITABLE  (UINT32_MAX - 2)
+
+/* The File of who met it first: this one's id, when it was nobody.  0: no memory. */
+static uint32_t share_backing(struct capture *c, const struct vm_area *a, int flags, uint32_t id)
 {
-	vec_each(f, &c->files.files)
-		if ((*f)->area && same_inode(*f, a) && (*f)->flags == flags)
-			return *f;
-	return NULL;
+	/* The number of a System V segment may be that of a memfd, on the same device. */
+	uint64_t sysv = a->path && str_starts(a->path, "/SYSV") ? UINT64_C(1) << 63 : 0;
+
+	return capture_share(c, flags == O_RDWR ? BACKING_WRITABLE : BACKING_READ_ONLY, a->inode,
+			     makedev(a->dev_major, a->dev_minor) | sysv, id);
 }
 
 int find_backing(struct capture *c, struct task *task, const struct vm_area *a, uint32_t *ret_id,
 		 struct error **err)
 {
 	int flags = needs_write(a) ? O_RDWR : O_RDONLY;
-	struct file *f = known_backing(c, a, flags);
+	struct file *f;
 
-	if (f) {
-		*ret_id = f->id;
+	*ret_id = share_backing(c, a, flags, c->files.last_id + 1);
+	if (*ret_id && *ret_id <= c->files.last_id)
 		return 0;
-	}
 	f = capture_add_file(c, task);
-	if (!f)
+	if (!f || !*ret_id)
 		return fail(err, ENOMEM, "out of memory");
 	f->area = a;
 	f->flags = flags;
@@ -116,7 +121,6 @@ int find_backing(struct capture *c, struct task *task, const struct vm_area *a, 
 		f->st.st_mode = S_IFREG | 0600;
 	f->st.st_ino = a->inode;
 	f->st.st_dev = makedev(a->dev_major, a->dev_minor);
-	*ret_id = f->id;
 	return 0;
 }
 

@@ -41,16 +41,17 @@ struct ends {
 	bool packets;                       /* some writer is in packet mode */
 };
 
-static struct ends find_ends(const struct capture *c, const struct file *f)
+static struct ends find_ends(struct capture *c, const struct file *f)
 {
 	struct ends ends = {0};
+	size_t count = 0;
+	struct file *const *all = capture_same_inode(c, f, &count);
 
-	vec_each(it, &c->files.files) {
-		const struct file *at = *it;
+	for (size_t i = 0; i < count; i++) {
+		const struct file *at = all[i];
 		int mode = at->flags & O_ACCMODE;
 
-		if (at->st.st_ino != f->st.st_ino || at->st.st_dev != f->st.st_dev ||
-		    !pipe_claims(at))
+		if (!pipe_claims(at))
 			continue;
 		if (mode != O_WRONLY)
 			ends.reader = at;

@@ -50,9 +50,11 @@ struct capture {
 	struct tree tree;
 	struct file_table files;
 	VEC(struct file *) by_description; /* those with a descriptor, in the order of kcmp(2) */
+	VEC(struct file *) by_inode; /* all that were there when it was last asked for */
 	VEC(struct record) records;
 	VEC(struct content) contents;
 	VEC(struct shared) shared;
+	VEC(uint32_t) shared_table; /* hashed: 1 + the place in shared, 0: free */
 	bool leave_running;
 	struct external_policy external;
 };
@@ -69,6 +71,12 @@ struct file *capture_add_file(struct capture *c, struct task *task);
 /* The description that pid has as fd, among those that we have; else NULL and where it belongs. */
 struct file *capture_find_description(const struct capture *c, pid_t pid, int fd, size_t *ret_at);
 int capture_place_description(struct capture *c, size_t at, struct file *f);
+
+/* Likewise, but 0 when nobody was there. */
+uint32_t capture_shared(const struct capture *c, uint32_t space, uint64_t key0, uint64_t key1);
+
+/* All files of the inode of f (st_dev, st_ino): *ret_count of them, at least f.  NULL: no memory. */
+struct file *const *capture_same_inode(struct capture *c, const struct file *f, size_t *ret_count);
 
 /*
  * The description behind a descriptor of ours that is in no task's table, as one that travels

@@ -41,31 +41,50 @@ void holder_name(pid_t pid, char ret[17])
  */
 #define HOLDERS UINT32_MAX
 
-static pid_t known_holder(const struct capture *c, uint64_t inode, uint64_t dev)
-{
-	vec_each(s, &c->shared)
-		if (s->space == HOLDERS && s->key[0] == inode && s->key[1] == dev)
-			return (pid_t)s->owner;
-	return 0;
-}
-
 static bool is_held(const struct file *f)
 {
 	return S_ISFIFO(f->st.st_mode) || S_ISSOCK(f->st.st_mode);
 }
 
-static void note_holder(struct capture *c, const char *link, size_t len, pid_t pid)
-{
-	vec_each(it, &c->files.files) {
-		const struct file *f = *it;
+/* What others may hold of ours, in the order of its links. */
+struct held {
+	VEC(const struct file *) list;
+};
 
-		if (is_held(f) && f->link && strlen(f->link) == len && !memcmp(f->link, link, len))
-			capture_share(c, HOLDERS, f->st.st_ino, f->st.st_dev, (uint32_t)pid);
+static int compare_links(const void *x, const void *y)
+{
+	const struct file *a = *(const struct file *const *)x, *b = *(const struct file *const *)y;
+
+	return strcmp(a->link, b->link);
+}
+
+static void list_held(const struct capture *c, struct held *ret)
+{
+	vec_each(f, &c->files.files) {
+		const struct file **slot = is_held(*f) && (*f)->link ? vec_push(&ret->list) : NULL;
+
+		if (slot)
+			*slot = *f;
 	}
+	if (ret->list.count)
+		qsort(ret->list.items, ret->list.count, sizeof *ret->list.items, compare_links);
+}
+
+static void note_holder(struct capture *c, const struct held *held, char *link, pid_t pid)
+{
+	const struct file wanted = {.link = link}, *key = &wanted;
+	const struct file **found = held->list.count
+					    ? bsearch(&key, held->list.items, held->list.count,
+						      sizeof key, compare_links)
+					    : NULL;
+
+	if (found)
+		capture_share(c, HOLDERS, (*found)->st.st_ino, (*found)->st.st_dev, (uint32_t)pid);
 }
 
 /* Notes all that pid holds of ours, or returns whether it holds what has the name wanted. */
-static bool look_into(struct capture *c, int proc, pid_t pid, const char *wanted)
+static bool look_into(struct capture *c, const struct held *held, int proc, pid_t pid,
+		      const char *wanted)
 {
 	char path[32], link[4096];
 	struct dirent *e;
@@ -81,14 +100,15 @@ static bool look_into(struct capture *c, int proc, pid_t pid, const char *wanted
 		return false;
 	}
 	while (!found && (e = readdir(d))) {
-		ssize_t len = readlinkat(fd, e->d_name, link, sizeof link);
+		ssize_t len = readlinkat(fd, e->d_name, link, sizeof link - 1);
 
 		if (len <= 0 || (link[0] != 'p' && link[0] != 's' && link[0] != '/'))
 			continue;
+		link[len] = '\0';
 		if (wanted)
-			found = strlen(wanted) == (size_t)len && !memcmp(link, wanted, (size_t)len);
+			found = !strcmp(link, wanted);
 		else
-			note_holder(c, link, (size_t)len, pid);
+			note_holder(c, held, link, pid);
 	}
 	closedir(d);
 	return found;
@@ -97,29 +117,33 @@ static bool look_into(struct capture *c, int proc, pid_t pid, const char *wanted
 /* All processes outside the tree; returns the first that has what is wanted. */
 static pid_t find_holders(struct capture *c, const char *wanted)
 {
+	struct held held = {0};
 	pid_t found = 0;
 	struct dirent *e;
 	DIR *d = opendir("/proc");
 
+	if (!wanted)
+		list_held(c, &held);
 	while (d && !found && (e = readdir(d))) {
 		pid_t pid = entry_pid(e->d_name);
 
 		if (pid && pid != getpid() && !tree_find(&c->tree, pid) &&
-		    look_into(c, dirfd(d), pid, wanted))
+		    look_into(c, &held, dirfd(d), pid, wanted))
 			found = pid;
 	}
 	if (d)
 		closedir(d);
+	vec_free(&held.list);
 	return found;
 }
 
 bool holder_outside(struct capture *c, const struct file *f, struct holder *ret)
 {
-	if (!known_holder(c, 0, 0)) {
+	if (!capture_shared(c, HOLDERS, 0, 0)) {
 		capture_share(c, HOLDERS, 0, 0, 1);
 		find_holders(c, NULL);
 	}
-	ret->pid = known_holder(c, f->st.st_ino, f->st.st_dev);
+	ret->pid = (pid_t)capture_shared(c, HOLDERS, f->st.st_ino, f->st.st_dev);
 	if (!ret->pid)
 		return false;
 	holder_name(ret->pid, ret->name);
@@ -147,9 +171,11 @@ int standard_of(const struct capture *c, const struct file *f)
 {
 	vec_each(task, &c->tree.tasks)
 		vec_each(slot, &(*task)->slots) {
-			const struct file *at = slot->fd <= 2 ? file_by_id(&c->files, slot->file)
-							      : NULL;
+			const struct file *at = file_by_id(&c->files, slot->file);
 
+			/* They are in order. */
+			if (slot->fd > 2)
+				break;
 			if (at && (at == f || same_access(at, f)))
 				return slot->fd;
 		}
