@@ -25,6 +25,40 @@ static int parse_level(struct arguments *a, const char *s)
 	return 0;
 }
 
+/* KIND=HOW, several of them with commas between. */
+static int parse_external(struct arguments *a, const char *s)
+{
+	static const struct {
+		const char *text;
+		bool pipe;
+		enum stasis_external how;
+	} words[] = {
+		{"unix=close", false, STASIS_EXTERNAL_CLOSE},
+		{"unix=reconnect", false, STASIS_EXTERNAL_RECONNECT},
+		{"unix=inherit", false, STASIS_EXTERNAL_INHERIT},
+		{"pipe=close", true, STASIS_EXTERNAL_CLOSE},
+		{"pipe=inherit", true, STASIS_EXTERNAL_INHERIT},
+	};
+
+	for (size_t len; *s; s += len + (s[len] == ',')) {
+		size_t i = 0;
+
+		len = strcspn(s, ",");
+		while (i < sizeof words / sizeof *words &&
+		       (strlen(words[i].text) != len || strncmp(words[i].text, s, len) != 0))
+			i++;
+		if (i == sizeof words / sizeof *words)
+			return usage_error(&command_checkpoint, "--external is unix=close, unix=reconnect, "
+					   "unix=inherit, pipe=close or pipe=inherit, not '%.*s'",
+					   (int)len, s);
+		if (words[i].pipe)
+			a->options.external_pipe = words[i].how;
+		else
+			a->options.external_unix = words[i].how;
+	}
+	return 0;
+}
+
 static int parse_option(struct arguments *a, int c, char *const argv[])
 {
 	switch (c) {
@@ -44,6 +78,8 @@ static int parse_option(struct arguments *a, int c, char *const argv[])
 		return 0;
 	case 'c':
 		return parse_level(a, optarg);
+	case 'e':
+		return parse_external(a, optarg);
 	case 'j':
 		a->json = true;
 		return 0;
@@ -66,6 +102,7 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"leave-stopped", no_argument, NULL, 's'},
 		{"only", no_argument, NULL, '1'},
 		{"compress", optional_argument, NULL, 'c'},
+		{"external", required_argument, NULL, 'e'},
 		{"json", no_argument, NULL, 'j'},
 		{"track", no_argument, NULL, 't'},
 		{"parent", required_argument, NULL, 'p'},
@@ -138,7 +175,8 @@ static int run(int argc, char **argv)
 
 const struct command command_checkpoint = {
 	"checkpoint",
-	"[-o IMAGE] [--kill | --leave-stopped] [--only] [--compress[=LEVEL]] [--json] PID",
+	"[-o IMAGE] [--kill | --leave-stopped] [--only] [--compress[=LEVEL]] "
+	"[--external KIND=HOW] [--json] PID",
 	"saves a running program in a file; it goes on unless told otherwise",
 	run,
 };

@@ -1,17 +1,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "foreground.h"
 
+#define INHERIT_MAX 256
+
 struct arguments {
 	bool detach;
 	const char *image;
 	const char *standard[3];
 	bool made[3]; /* the file was not there before */
+	struct stasis_inherit inherit[INHERIT_MAX];
+	bool opened[INHERIT_MAX]; /* by us */
 	struct stasis_restore_options options;
 };
 
@@ -25,6 +31,54 @@ static int parse_policy(struct arguments *a, const char *s)
 			return 0;
 		}
 	return usage_error(&command_restore, "--pid is auto, same, private or new, not '%s'", s);
+}
+
+/* A number at *s, which goes behind it; -1: there is none. */
+static int take_number(const char **s)
+{
+	char *end;
+	long n = strtol(*s, &end, 10);
+
+	if (end == *s || **s < '0' || **s > '9' || n > INT_MAX)
+		return -1;
+	*s = end;
+	return (int)n;
+}
+
+/* [PID:]FD=PATH or [PID:]FD=fd:NUMBER */
+static int parse_inherit(struct arguments *a, const char *s)
+{
+	struct stasis_inherit *in = &a->inherit[a->options.inherit_count];
+	const char *at = s;
+	int n = take_number(&at);
+
+	if (a->options.inherit_count == INHERIT_MAX)
+		return usage_error(&command_restore, "--inherit can be given %d times", INHERIT_MAX);
+	in->pid = *at == ':' ? n : 0;
+	if (*at == ':') {
+		at++;
+		in->fd = take_number(&at);
+	} else {
+		in->fd = n;
+	}
+	if (n < 0 || in->fd < 0 || *at++ != '=' || !*at)
+		return usage_error(&command_restore,
+				   "--inherit is [PID:]FD=PATH or [PID:]FD=fd:NUMBER, not '%s'", s);
+	if (strncmp(at, "fd:", 3) == 0) {
+		at += 3;
+		in->given = take_number(&at);
+		if (in->given < 0 || *at)
+			return usage_error(&command_restore, "'%s' names no descriptor", s);
+	} else {
+		in->given = open(at, O_PATH | O_CLOEXEC);
+		if (in->given < 0) {
+			fprintf(stderr, "stasis: restore: cannot open %s: %s\n", at, strerror(errno));
+			return EXIT_REFUSED;
+		}
+		a->opened[a->options.inherit_count] = true;
+	}
+	a->options.inherit_count++;
+	return 0;
 }
 
 static int parse_option(struct arguments *a, int c, char *const argv[])
@@ -43,6 +97,14 @@ static int parse_option(struct arguments *a, int c, char *const argv[])
 	case 't':
 		a->options.tcp_close = 1;
 		return 0;
+	case 'i':
+		return parse_inherit(a, optarg);
+	case 'e':
+		if (strcmp(optarg, "unix=close") != 0)
+			return usage_error(&command_restore, "--external is unix=close here, not '%s'",
+					   optarg);
+		a->options.unix_close = 1;
+		return 0;
 	default:
 		return option_error(&command_restore, c, argv);
 	}
@@ -58,6 +120,8 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"stdout", required_argument, NULL, '1'},
 		{"stderr", required_argument, NULL, '2'},
 		{"tcp-close", no_argument, NULL, 't'},
+		{"inherit", required_argument, NULL, 'i'},
+		{"external", required_argument, NULL, 'e'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -99,6 +163,9 @@ static void close_standard(struct arguments *a, bool remove)
 		if (remove && a->made[i])
 			unlink(a->standard[i]);
 	}
+	for (size_t i = 0; i < a->options.inherit_count; i++)
+		if (a->opened[i])
+			close(a->inherit[i].given);
 }
 
 static int open_standard(struct arguments *a)
@@ -133,6 +200,7 @@ static int run(int argc, char **argv)
 	if (r > 0)
 		return r;
 	a.options.foreground = !a.detach;
+	a.options.inherit = a.inherit;
 	a.options.progress = progress_bytes;
 	a.options.progress_arg = &progress;
 	remember_terminal(&modes);
@@ -154,8 +222,8 @@ static int run(int argc, char **argv)
 
 const struct command command_restore = {
 	"restore",
-	"[--detach] [--pid=auto|same|private|new] [--stdin|--stdout|--stderr FILE] [--tcp-close] "
-	"IMAGE",
+	"[--detach] [--pid=auto|same|private|new] [--stdin|--stdout|--stderr FILE] [--inherit FD=FILE] "
+	"[--external unix=close] [--tcp-close] IMAGE",
 	"brings a program back and stays as its parent until it ends",
 	run,
 };

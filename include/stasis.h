@@ -56,6 +56,14 @@ enum stasis_then {
 	STASIS_LEAVE_STOPPED, /* it stays stopped, as by SIGSTOP */
 };
 
+/* What becomes of a pipe or a Unix socket, other than 0 to 2, whose other end is outside the tree. */
+enum stasis_external {
+	STASIS_EXTERNAL_REFUSE,    /* it is an obstacle */
+	STASIS_EXTERNAL_CLOSE,     /* it comes back with its other end closed */
+	STASIS_EXTERNAL_RECONNECT, /* sockets: connected again to the address of the other end */
+	STASIS_EXTERNAL_INHERIT,   /* the restore has to be given something in its place */
+};
+
 struct stasis_checkpoint_options {
 	size_t size;        /* sizeof(struct stasis_checkpoint_options): which fields the caller knows */
 	enum stasis_then then;
@@ -64,6 +72,8 @@ struct stasis_checkpoint_options {
 	void (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;
 	int only;           /* not 0: without its descendants */
+	enum stasis_external external_unix;
+	enum stasis_external external_pipe; /* not STASIS_EXTERNAL_RECONNECT */
 };
 
 struct stasis_checkpoint_result {
@@ -103,6 +113,17 @@ enum stasis_pid {
 	STASIS_PID_NEW,     /* new numbers; what the C library caches of them is mended */
 };
 
+/*
+ * A descriptor of the caller for one of the program: all of its descriptors that are the same
+ * open file become that one.  An O_PATH descriptor stands for the file that it names, which
+ * is opened as the program had its own open: for reading, for writing or for both.
+ */
+struct stasis_inherit {
+	pid_t pid; /* whose: its number in the image; 0: the first process */
+	int fd;    /* its number there */
+	int given; /* the caller's: it stays the caller's */
+};
+
 struct stasis_restore_options {
 	size_t size;        /* sizeof(struct stasis_restore_options) */
 	enum stasis_pid pid;
@@ -117,11 +138,14 @@ struct stasis_restore_options {
 	 * is there and the program is about to run; may be NULL. */
 	void (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;
+	const struct stasis_inherit *inherit;
+	size_t inherit_count;
+	int unix_close; /* not 0: Unix sockets of STASIS_EXTERNAL_RECONNECT come back closed as well */
 };
 #define STASIS_RESTORE_OPTIONS_INIT                                                            \
 	{                                                                                      \
 		sizeof(struct stasis_restore_options), STASIS_PID_AUTO, {-1, -1, -1}, 0, 0,    \
-		NULL, NULL                                                             \
+		NULL, NULL, NULL, 0, 0                                                 \
 	}
 
 typedef struct stasis_process stasis_process;

@@ -76,6 +76,14 @@ static int usage(stasis_error **err, const char *why)
 	return r;
 }
 
+static enum external external(enum stasis_external e)
+{
+	return e == STASIS_EXTERNAL_CLOSE	? EXTERNAL_CLOSE
+	       : e == STASIS_EXTERNAL_RECONNECT ? EXTERNAL_RECONNECT
+	       : e == STASIS_EXTERNAL_INHERIT	? EXTERNAL_INHERIT
+						: EXTERNAL_REFUSE;
+}
+
 int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoint_options *options,
 		      struct stasis_checkpoint_result *result, stasis_error **err)
 {
@@ -93,7 +101,12 @@ int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoi
 		return usage(err, "the compression level goes from 1 to 19");
 	if ((unsigned int)o.then > STASIS_LEAVE_STOPPED)
 		return usage(err, "unknown wish for what becomes of the program");
+	if ((unsigned int)o.external_unix > STASIS_EXTERNAL_INHERIT ||
+	    (unsigned int)o.external_pipe > STASIS_EXTERNAL_INHERIT ||
+	    o.external_pipe == STASIS_EXTERNAL_RECONNECT)
+		return usage(err, "unknown wish for what is outside");
 	inside = (struct checkpoint_options){
+		.external = {external(o.external_unix), external(o.external_pipe)},
 		.output = image,
 		.then = o.then == STASIS_KILL	       ? THEN_KILL
 			: o.then == STASIS_LEAVE_STOPPED ? THEN_STOP
@@ -117,11 +130,33 @@ int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoi
 	return r;
 }
 
+/* *ret is malloc'ed: the inner form of what the caller gives. */
+static int take_inherited(const struct stasis_restore_options *o, struct inherited **ret,
+			  stasis_error **err)
+{
+	struct inherited *list = calloc(o->inherit_count + 1, sizeof *list);
+
+	if (!list)
+		return fail(inner(err), ENOMEM, "out of memory");
+	for (size_t i = 0; i < o->inherit_count; i++) {
+		const struct stasis_inherit *at = &o->inherit[i];
+
+		if (at->pid < 0 || at->fd < 0 || at->given < 0) {
+			free(list);
+			return usage(err, "process and descriptor numbers are not negative");
+		}
+		list[i] = (struct inherited){(uint32_t)at->pid, (uint32_t)at->fd, at->given};
+	}
+	*ret = list;
+	return 0;
+}
+
 int stasis_restore(const char *image, const struct stasis_restore_options *options,
 		   stasis_process **process, stasis_error **err)
 {
 	struct stasis_restore_options o = STASIS_RESTORE_OPTIONS_INIT;
 	struct restore_options inside = {0};
+	struct inherited *inherit = NULL;
 	stasis_process *p;
 	int r;
 
@@ -130,9 +165,14 @@ int stasis_restore(const char *image, const struct stasis_restore_options *optio
 		take(&o, sizeof o, options, options->size);
 	if ((unsigned int)o.pid > STASIS_PID_NEW)
 		return usage(err, "unknown policy for process numbers");
+	r = take_inherited(&o, &inherit, err);
+	if (r < 0)
+		return r;
 	p = calloc(1, sizeof *p);
-	if (!p)
+	if (!p) {
+		free(inherit);
 		return fail(inner(err), ENOMEM, "out of memory");
+	}
 	inside.pid_policy = o.pid == STASIS_PID_SAME	  ? PID_SAME
 			    : o.pid == STASIS_PID_PRIVATE ? PID_PRIVATE
 			    : o.pid == STASIS_PID_NEW	  ? PID_NEW
@@ -141,11 +181,15 @@ int stasis_restore(const char *image, const struct stasis_restore_options *optio
 		inside.standard[i] = o.standard[i] >= 0 ? o.standard[i] : -1;
 		inside.standard_given[i] = o.standard[i] >= 0;
 	}
+	inside.inherit = inherit;
+	inside.inherit_count = o.inherit_count;
+	inside.unix_close = o.unix_close != 0;
 	inside.tcp_close = o.tcp_close != 0;
 	inside.progress = o.progress;
 	inside.progress_arg = o.progress_arg;
 	inside.foreground = o.foreground != 0;
 	r = engine_restore(image, &inside, &p->revived, inner(err));
+	free(inherit);
 	if (r < 0) {
 		free(p);
 		return r;

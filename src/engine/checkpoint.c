@@ -284,6 +284,7 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 	int r;
 
 	s.capture.leave_running = o->then == THEN_CONTINUE;
+	s.capture.external = o->external;
 	/* What can fail without the target is tried before the target is stopped. */
 	r = image_writer_open(&w, o->output, &wo, err);
 	if (r < 0)

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "image/frame.h"
+#include "task/capture.h"
 #include "task/rebuild.h"
 
 enum checkpoint_then {
@@ -20,6 +21,7 @@ struct checkpoint_options {
 	enum checkpoint_then then;
 	bool only; /* without its descendants */
 	int zstd_level; /* 0: not compressed */
+	struct external_policy external;
 	/* Called now and then with the bytes written so far; may be NULL. */
 	void (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;

@@ -127,14 +127,16 @@ static int refuse_outside(const struct file *f, const struct holder *holder, str
 	cleanup_free char *name = file_describe(f);
 
 	if (holder->pid)
-		return refuse(err, ENOTSUP, "close it there or here, or redirect it to a file",
+		return refuse(err, ENOTSUP, "redirect it to a file, or say what becomes of it: --external "
+			      "pipe=close or inherit",
 			      "%s is a pipe whose other end is held by process %d (%s)", name,
 			      holder->pid, holder->name);
-	return refuse(err, ENOTSUP, "redirect it to a file",
+	return refuse(err, ENOTSUP, "redirect it to a file, or say what becomes of it: --external "
+		      "pipe=close or inherit",
 		      "%s is a pipe whose other end is held by a process of another user", name);
 }
 
-/* An unnamed pipe: all of it is in the tree, or it is a standard descriptor, or it is refused. */
+/* An unnamed pipe: all of it is in the tree, or made so, or it is a standard descriptor, or refused. */
 static int capture_pipe(struct capture *c, struct file *f, const struct ends *ends, Rec__Pipe *m,
 			struct error **err)
 {
@@ -145,10 +147,12 @@ static int capture_pipe(struct capture *c, struct file *f, const struct ends *en
 	if (outside) {
 		int standard = standard_of(c, f);
 
-		if (standard < 0)
+		m->standard = (uint32_t)(standard + 1);
+		m->hole = standard < 0 && c->external.pipes == EXTERNAL_INHERIT;
+		if (m->standard || m->hole)
+			return 0;
+		if (c->external.pipes != EXTERNAL_CLOSE)
 			return refuse_outside(f, &holder, err);
-		m->standard = (uint32_t)standard + 1;
-		return 0;
 	}
 	/* Without a reader nobody will ever see what is in it. */
 	return ends->reader && m->pipe == f->id
@@ -237,6 +241,8 @@ static int pipe_check(const struct rebuild *r, const ProtobufCMessage *message, 
 		return refuse(err, EINVAL, NULL, "the image has a pipe without its first end");
 	if (m->standard)
 		return standard_check(r, m->standard - 1, m->file->flags, err);
+	if (m->hole)
+		return hole_check(r, m->file->id, err);
 	if (!m->path[0])
 		return 0;
 	fd = path_open(AT_FDCWD, m->path, O_PATH);

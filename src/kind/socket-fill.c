@@ -158,6 +158,8 @@ static int collect_passed(const struct rebuild *r, const Rec__SocketMessage *mes
 	for (size_t i = 0; i < message->n_passed && i < PASSED_MAX; i++) {
 		const struct rebuilt_file *f = rebuilt_file(r, message->passed[i]);
 
+		if (f && f->replaced)
+			f = rebuilt_file(r, f->given);
 		if (!f || f->fd < 0)
 			return -EBADF;
 		p->fds[p->passed++] = f->fd;

@@ -30,6 +30,7 @@ struct rebuilt_file {
 	bool mapped;  /* some mapping shows it, or it is an executable */
 	bool map_write; /* ... shared and writable */
 	bool replaced; /* another one was given for it: it is not opened */
+	uint32_t given; /* id of that one; 0: none */
 	bool late;     /* opened when all processes exist, which were given it under other numbers */
 };
 
@@ -85,11 +86,20 @@ enum pid_policy {
 	PID_NEW,     /* whatever the kernel gives */
 };
 
+/* A descriptor of ours for one of the program; O_PATH: to be opened as the program had it open. */
+struct inherited {
+	uint32_t pid; /* as the image has it; 0: the root */
+	uint32_t fd;
+	int given;
+};
+
 struct restore_options {
 	enum pid_policy pid_policy;
 	int standard[3];            /* descriptors of ours that take the place of external 0, 1, 2; -1: our own */
 	bool standard_given[3];
 	bool unix_close;            /* Unix connections to outside come back closed, not connected again */
+	const struct inherited *inherit;
+	size_t inherit_count;
 	bool tcp_close;             /* established TCP connections become closed ones */
 	/*
 	 * Told of the bytes of memory that were put in place, now and then, and of UINT64_MAX when

@@ -1,4 +1,4 @@
-/* Connections between sockets with names: abstract, paths (absolute, relative, removed), chosen by the kernel. */
+/* Connections between sockets with names: abstract, paths (also removed), chosen by the kernel. */
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -112,7 +112,7 @@ int main(void)
 	link_up(3, SOCK_STREAM, path("./gone"), NULL);
 	link_up(4, SOCK_STREAM, abstract("-4"), NULL);
 	link_up(5, SOCK_STREAM, path("ended"), NULL);
-	/* Two that were accepted at one socket; the listener of another has ended; its file was removed. */
+	/* Two that were accepted at one socket; a listener that has ended; a file that was removed. */
 	second = bound(SOCK_STREAM, NULL);
 	connected(second, &server_names[0]);
 	CHECK((widow = accept(listeners[0], NULL, NULL)) >= 0 && send(second, "will", 4, 0) == 4);

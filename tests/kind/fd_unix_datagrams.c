@@ -1,4 +1,4 @@
-/* Datagrams that wait in sockets with names, of senders that are there, that are gone, and without a name. */
+/* Datagrams that wait in sockets with names: of senders that are there, are gone, have no name. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>

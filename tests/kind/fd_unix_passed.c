@@ -1,4 +1,4 @@
-/* Descriptors on their way through Unix sockets, in no table: files, pipes, and sockets, also the very ones. */
+/* Descriptors on their way through Unix sockets, in no table: files, pipes, sockets, also the very ones. */
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -7,7 +7,8 @@
 
 #define COUNT 5
 
-static void come(const struct sockaddr_un *name, socklen_t len, int type, int listener, int *clients)
+static void come(const struct sockaddr_un *name, socklen_t len, int type, int listener,
+		 int *clients)
 {
 	CHECK(bind(listener, (const struct sockaddr *)name, len) == 0 && listen(listener, COUNT) == 0);
 	for (int i = 0; i < COUNT; i++) {
@@ -18,7 +19,8 @@ static void come(const struct sockaddr_un *name, socklen_t len, int type, int li
 	CHECK(shutdown(clients[COUNT - 1], SHUT_WR) == 0);
 }
 
-static void meet(const struct sockaddr_un *name, socklen_t len, int type, int listener, int *clients)
+static void meet(const struct sockaddr_un *name, socklen_t len, int type, int listener,
+		 int *clients)
 {
 	char text[8];
 	int more;
