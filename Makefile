@@ -19,6 +19,11 @@ test: setup-test
 		-Db_sanitize=address,undefined -Db_lundef=false
 	@$(PYTHON) tests/run.py --build $(BUILD) --asan-build $(BUILD)-asan $(TESTFLAGS)
 
+# Debian's 6.1 and 6.12 in a virtual machine: many minutes where there is no KVM.
+test-kernels: setup-kernels
+	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
+	@$(PYTHON) tests/kernels/run.py --build $(BUILD) $(KERNELFLAGS)
+
 bench: setup-bench
 	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
 	@$(PYTHON) bench/run.py $(BUILD)/cli/stasis $(BENCHFLAGS)
@@ -34,4 +39,4 @@ clean:
 setup-%:
 	@tools/setup.sh $*
 
-.PHONY: all demo test bench install clean
+.PHONY: all demo test test-kernels bench install clean

@@ -44,13 +44,16 @@ SANITIZER_ENVIRONMENT = {
 class Tool:
     """A build of stasis, installed where an ordinary user can read it."""
 
-    def __init__(self, machine, build, name, sanitized):
+    def __init__(self, machine, build, name, sanitized, installed=None):
         self.prefix = name + "-" if name else ""
         self.environment = SANITIZER_ENVIRONMENT if sanitized else {}
         top = machine.scratch
         self.prefix_folder = os.path.join(top, self.prefix + "prefix")
-        subprocess.run(["meson", "install", "--quiet", "--no-rebuild", "-C", build,
-                        "--destdir", self.prefix_folder], check=True, stdout=subprocess.DEVNULL)
+        if installed:
+            shutil.copytree(os.path.join(installed, "prefix"), self.prefix_folder, symlinks=True)
+        else:
+            subprocess.run(["meson", "install", "--quiet", "--no-rebuild", "-C", build, "--destdir",
+                            self.prefix_folder], check=True, stdout=subprocess.DEVNULL)
         self.path = os.path.join(self.prefix_folder, "bin", "stasis")
         self.capable_path = os.path.join(top, self.prefix + "capable", "stasis")
         if machine.is_root:
@@ -133,13 +136,15 @@ def discover(options, machine):
     modes = options.mode or kinds.MODES
     kind_sources = os.path.join(ROOT, "tests", "kind")
     tests = []
-    plain = tool = Tool(machine, options.build, "", False)
+    plain = tool = Tool(machine, options.installed or options.build, "", False,
+                        options.installed)
     if options.asan_build:
         sanitized = Tool(machine, options.asan_build, "asan", True)
         sanitized.kind_folder = plain.kind_folder      # targets are never sanitized,
         sanitized.prefix_folder = plain.prefix_folder  # nor what others build with the library
         tool = sanitized if options.asan else plain
-    tests += checks.discover(ROOT, options.build)
+    if not options.installed:
+        tests += checks.discover(ROOT, options.build)
     tests += scripts.discover_units(tool)
     tests += kinds.discover(kind_sources, tool, levels, modes)
     tests += scripts.discover("cli", tool, levels)
@@ -170,6 +175,8 @@ def without_impossible(tests, machine, report):
 def parse_arguments():
     parser = argparse.ArgumentParser(description="Runs the tests of Stasis.")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--installed", metavar="DIR", help="no build: what is to be tested is in "
+                        "DIR/prefix, the programs of the tests in DIR/tests")
     parser.add_argument("--asan-build", help="a sanitizer build: adds kind/ tests with it")
     parser.add_argument("--asan", action="store_true", help="only the sanitizer build's tool")
     parser.add_argument("-k", default="", metavar="PATTERN", help="labels that match")

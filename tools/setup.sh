@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes sure that a Debian machine has what GROUP needs; quiet and instant when it has.
 #
-#	tools/setup.sh build | demo | test | bench
+#	tools/setup.sh build | demo | test | bench | kernels
 #
 # Installs through apt-get, with sudo when not root.  No service that comes
 # with a package is started or enabled: this is somebody's machine.
@@ -15,6 +15,8 @@ demo=(python3 util-linux)
 test=(python3 util-linux libcap2-bin procps perl sqlite3 redis-server redis-tools gzip
 	nodejs:node openjdk-17-jdk-headless:javac vim:vim shellcheck libseccomp-dev man-db)
 bench=(python3 util-linux)
+kernels=(python3 util-linux libcap2-bin procps iproute2 kmod cpio xz-utils
+	qemu-system-x86:qemu-system-x86_64)
 
 has() { # PACKAGE[:COMMAND]
 	if [[ $1 == *:* ]] && command -v "${1#*:}" >/dev/null; then
@@ -80,8 +82,9 @@ build) want=("${build[@]}") ;;
 demo) want=("${build[@]}" "${demo[@]}") ;;
 test) want=("${build[@]}" "${demo[@]}" "${test[@]}") ;;
 bench) want=("${build[@]}" "${bench[@]}") ;;
+kernels) want=("${build[@]}" "${kernels[@]}") ;;
 *)
-	echo "usage: tools/setup.sh build|demo|test|bench" >&2
+	echo "usage: tools/setup.sh build|demo|test|bench|kernels" >&2
 	exit 2
 	;;
 esac

@@ -20,9 +20,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -62,6 +64,21 @@ static inline void test_nap(long milliseconds)
 
 	while (nanosleep(&ts, &ts) < 0 && errno == EINTR)
 		;
+}
+
+/*
+ * Under Yama's ptrace_scope 1 only a process itself can let others than its ancestors trace it.
+ * fork(3) hands nothing on, so that children say it, too; those of clone(2) call this.
+ */
+static inline void test_allow_tracing(void)
+{
+	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+}
+
+__attribute__((constructor)) static inline void test_begin(void)
+{
+	test_allow_tracing();
+	pthread_atfork(NULL, NULL, test_allow_tracing);
 }
 
 /*

@@ -1,0 +1,30 @@
+#!/bin/sh
+# The first process of the virtual machine of tests/kernels/run.py.  Its console is read by that:
+# "guest: ..." says what the lines after it are of.
+export PATH=/usr/bin:/usr/sbin HOME=/root LANG=C.UTF-8
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm /dev/mqueue
+mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
+mount -t tmpfs -o mode=1777 shm /dev/shm
+mount -t tmpfs -o mode=1777 tmp /tmp
+mount -t tmpfs -o mode=755 var /var/tmp
+mount -t mqueue mqueue /dev/mqueue 2>/dev/null
+ln -sf /proc/self/fd /dev/fd
+ip link set lo up
+for module in unix_diag inet_diag tcp_diag udp_diag af_packet_diag udmabuf; do
+	[ ! -e /modules/$module.ko ] || insmod /modules/$module.ko
+done
+sysctl -q kernel.printk=1 kernel.unprivileged_userns_clone=1 2>/dev/null
+pattern=$(cat /etc/pattern)
+for scope in 0 1; do
+	sysctl -q kernel.yama.ptrace_scope=$scope
+	echo "guest: Linux $(uname -r), ptrace_scope $(cat /proc/sys/kernel/yama/ptrace_scope)"
+	# Emulated processors are slow: twenty times the patience.
+	/usr/bin/python3 /stasis/source/tests/run.py --installed /stasis -k "$pattern" \
+		--level none --level cap --time-scale 10 -j 2
+done
+# The end of the first process would be a panic, and of the machine (panic=-1, -no-reboot).
+echo o >/proc/sysrq-trigger
+sleep 100
