@@ -18,7 +18,7 @@ ROWS = {
     "LAST_PID": ([], []),
     "USER_NAMESPACE": (["kind/proc_pid.c", "cli/twice.sh"], ["cli/gated.py", "cli/doctor.py"]),
     "PRIVATE_PROC": (["unit/test_priv.c"], []),
-    "IPC_IDS": ([], ["kind/refuse_sysv_shm.c"]),
+    "IPC_IDS": (["kind/ipc_shm_removed.c"], ["kind/ipc_shm_removed.c", "cli/ipc-beside.sh"]),
     "TIMER_IDS": (["kind/timer_posix.c"], ["cli/gated.py"]),
     "TRACE": (["kind/smoke.c"], ["cli/gated.py", "cli/doctor.py"]),
     "DESCRIPTORS": (["kind/fd_regular.c"], ["cli/gated.py", "cli/doctor.py"]),

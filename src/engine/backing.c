@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/descriptors.h"
+#include "task/path.h"
 
 /*
  * On btrfs and some overlays stat(2) gives another device than the mapping's line in
@@ -58,8 +59,41 @@ static int open_mapped_path(const struct vm_area *a)
 	return -1;
 }
 
+/*
+ * The name that the file was opened by is gone, but it has another beside it: so the C library makes
+ * named semaphores.  Then it is no deleted file.
+ */
+static int open_other_name(const struct vm_area *a, char **ret_name)
+{
+	const struct stat st = {.st_mode = S_IFREG,
+				.st_ino = a->inode,
+				.st_dev = makedev(a->dev_major, a->dev_minor)};
+	cleanup_free char *parent = a->deleted && a->path && a->path[0] == '/' ? path_parent(a->path)
+									       : NULL;
+	cleanup_free char *name = parent ? path_find_inode(parent, &st) : NULL;
+	struct vm_area other = *a;
+	int fd;
+
+	other.path = name;
+	other.deleted = false;
+	fd = name ? open_mapped_path(&other) : -1;
+	if (fd >= 0) {
+		*ret_name = name;
+		name = NULL;
+	}
+	return fd;
+}
+
+/* The numbers of System V segments are inodes too, and may be those of other shared memory. */
+static bool is_segment(const char *name)
+{
+	return name && str_starts(name, "/SYSV");
+}
+
 static bool same_inode(const struct file *f, const struct vm_area *a)
 {
+	if (is_segment(f->link) != is_segment(a->path))
+		return false;
 	return f->st.st_ino == a->inode && major(f->st.st_dev) == a->dev_major &&
 	       minor(f->st.st_dev) == a->dev_minor;
 }
@@ -110,6 +144,16 @@ int find_backing(struct capture *c, struct task *task, const struct vm_area *a, 
 	f->deleted = a->deleted;
 	f->link = strdup(a->path ? a->path : "");
 	f->own = open_mapped_path(a);
+	if (f->own < 0) {
+		char *name = NULL;
+
+		f->own = open_other_name(a, &name);
+		if (f->own >= 0) {
+			free(f->link);
+			f->link = name;
+			f->deleted = false;
+		}
+	}
 	if (f->own < 0) {
 		/* Whatever bears its name now is another file. */
 		f->deleted = true;

@@ -67,10 +67,24 @@ static size_t taken_numbers(const struct rebuild *r, struct error **err)
 	return taken;
 }
 
+/* What a kind has in the IPC namespace cannot be had in ours. */
+static bool ipc_taken(struct rebuild *r)
+{
+	bool taken = false;
+
+	vec_each(f, &r->files)
+		if (f->kind->file->taken && f->kind->file->taken(r, f->message))
+			taken = true;
+	vec_each(s, &r->states)
+		if (s->kind->state->taken && s->kind->state->taken(r, s->message))
+			taken = true;
+	return taken;
+}
+
 int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct error **err)
 {
 	enum pid_policy policy = r->options->pid_policy;
-	bool same = priv_may(priv, PRIV_EXACT_PID), taken;
+	bool same = priv_may(priv, PRIV_EXACT_PID), elsewhere = ipc_taken(r), taken;
 
 	*ret = (struct birth){.init = NSINIT_NONE};
 	if (policy == PID_NEW)
@@ -86,9 +100,10 @@ int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct
 				      "the kernel does not let you choose process numbers");
 		return taken ? -EEXIST : 0;
 	}
-	if (policy == PID_AUTO && same && !taken)
+	if (policy == PID_AUTO && same && !taken && !elsewhere)
 		return 0;
 	r->private_pids = true;
+	r->private_ipc = ipc_taken(r);
 	if (priv_may(priv, PRIV_USER_NAMESPACE))
 		return 0;
 	return refuse(err, EPERM,
@@ -97,7 +112,9 @@ int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct
 		      "give the tool CAP_CHECKPOINT_RESTORE, or use --pid=new",
 		      "the program cannot have its old number: %s, and private user namespaces are "
 		      "not allowed here",
-		      same ? "it is in use" : "the kernel does not let you choose numbers");
+		      !same   ? "the kernel does not let you choose numbers"
+		      : taken ? "it is in use"
+			      : "its System V objects or message queues need a place of their own");
 }
 
 /* What the newborn is told, and after it the numbers of the descriptors that it keeps. */
@@ -167,13 +184,15 @@ int prepare_birth(struct rebuild *r, struct birth *b, struct error **err)
 
 	if (!r->private_pids)
 		return 0;
-	res = nsinit_start(newborn_main, &b->init, err);
+	res = nsinit_start(newborn_main, r->private_ipc, &b->init, err);
 	if (res < 0)
 		return res;
 	res = nsinit_root(&b->init, err);
 	if (res < 0)
 		return res;
 	r->root = res;
+	if (r->private_ipc)
+		r->within = b->init.pidfd;
 	return 0;
 }
 
@@ -323,7 +342,8 @@ int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struc
 	const struct rebuilt_file *exe = rebuilt_file(r, t->record->executable);
 	struct orders o = {.executable = exe->fd,
 			   .personality = t->record->personality,
-			   .keep_capability = b->exact};
+			   /* With new process numbers, too: System V objects have theirs. */
+			   .keep_capability = true};
 	pid_t number = b->exact ? (pid_t)t->record->pid : 0;
 	cleanup_close int socket = -1;
 	int pair[2], on = 1, res;

@@ -97,13 +97,17 @@ static bool same_ids(const struct task *task, const char *map)
 
 void refuse_namespaces(const struct task *task, struct error **err)
 {
-	static const char *const all[] = {"uts", "ipc", "net", "cgroup", "time"};
+	static const char *const all[] = {"uts", "net", "cgroup", "time"};
 	static const char mend[] = "run the tool in that namespace";
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (!is_ours(task, all[i]))
 			refuse(err, ENOTSUP, mend,
 			       "it lives in another %s namespace, which is not supported yet", all[i]);
+	/* With a user namespace of its own, the kinds look into it. */
+	if (!is_ours(task, "ipc") && is_ours(task, "user"))
+		refuse(err, ENOTSUP, mend,
+		       "it lives in another ipc namespace, which is not supported yet");
 	if (!is_ours(task, "mnt") && !same_mounts(task))
 		refuse(err, ENOTSUP, mend,
 		       "it lives in another mount namespace, where paths mean other files");

@@ -149,10 +149,12 @@ __attribute__((noreturn)) static void nsinit_main(const struct nsinit *n,
 	reap(socket, pid);
 }
 
-static int clone_init(struct nsinit *n, void (*run)(int socket, int peer), struct error **err)
+static int clone_init(struct nsinit *n, void (*run)(int socket, int peer), bool private_ipc,
+		      struct error **err)
 {
 	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_FILES | CLONE_PIDFD,
+		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_FILES | CLONE_PIDFD |
+			 (private_ipc ? CLONE_NEWIPC : 0),
 		.exit_signal = SIGCHLD,
 		.pidfd = (uint64_t)(uintptr_t)&n->pidfd,
 	};
@@ -175,11 +177,12 @@ static int clone_init(struct nsinit *n, void (*run)(int socket, int peer), struc
 	return 0;
 }
 
-int nsinit_start(void (*run)(int socket, int peer), struct nsinit *ret, struct error **err)
+int nsinit_start(void (*run)(int socket, int peer), bool private_ipc, struct nsinit *ret,
+		 struct error **err)
 {
 	struct nsinit n = NSINIT_NONE;
 	char byte = 0;
-	int r = clone_init(&n, run, err);
+	int r = clone_init(&n, run, private_ipc, err);
 
 	if (r == 0 && !receive(n.socket, n.pidfd, &byte, 1))
 		r = fail(err, ECHILD, "the private namespace has ended");

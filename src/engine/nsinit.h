@@ -33,9 +33,10 @@ struct nsinit {
 
 /*
  * Starts it.  The process that it makes later calls run(), which does not return and
- * must not allocate: the tool may have threads.
+ * must not allocate: the tool may have threads.  private_ipc: in an IPC namespace of its own, too.
  */
-int nsinit_start(void (*run)(int socket, int peer), struct nsinit *ret, struct error **err);
+int nsinit_start(void (*run)(int socket, int peer), bool private_ipc, struct nsinit *ret,
+		 struct error **err);
 
 /* The root directory of its mount namespace (O_PATH). */
 int nsinit_root(const struct nsinit *n, struct error **err);

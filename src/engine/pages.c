@@ -281,7 +281,7 @@ int write_memory(struct image_writer *w, const struct checkpoint_options *o,
 static int read_content(const void *source, uint64_t offset, void *buf, size_t size)
 {
 	const struct content *c = source;
-	ssize_t n = fd_pread(c->fd, buf, size, offset);
+	ssize_t n = fd_pread(c->fd, buf, size, offset + c->shift);
 
 	if (n < 0)
 		return (int)n;

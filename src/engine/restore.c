@@ -68,10 +68,23 @@ static void end_tasks(struct rebuild *r)
 		wait_for_task(r->tasks.items[i]);
 }
 
+/* Objects that outlive processes, made by those that are gone now. */
+static void undo_objects(const struct rebuild *r)
+{
+	vec_each(f, &r->files)
+		if (f->kind->file->undo)
+			f->kind->file->undo(r, f->message);
+	vec_each(s, &r->states)
+		if (s->kind->state->undo)
+			s->kind->state->undo(r, s->message);
+}
+
 static void end_work(struct work *w)
 {
-	if (!w->alive)
+	if (!w->alive) {
 		end_tasks(&w->rebuild);
+		undo_objects(&w->rebuild);
+	}
 	if (w->alive)
 		nsinit_free(&w->birth.init);
 	else

@@ -14,6 +14,7 @@
 #include "engine/inherit.h"
 #include "engine/mappings.h"
 #include "inject/place.h"
+#include "kind/kind.h"
 #include "priv/calls.h"
 
 #define VDSO_ROOM (64u * 1024u)
@@ -162,10 +163,11 @@ static int clear_space(struct injection *in, const struct vm_areas *now,
 
 static const char mapping[] = "mapping the program's memory";
 
-static int map_part(const struct rebuild *r, const Rec__Area *a, uint64_t start, uint64_t end,
-		    struct injection *in, struct batch *b, struct error **err)
+static int map_part(const struct rebuild *r, const struct rebuilt_task *t, const Rec__Area *a,
+		    uint64_t start, uint64_t end, struct injection *in, struct batch *b,
+		    struct error **err)
 {
-	const struct rebuilt_file *f = a->file ? rebuilt_file(r, a->file) : NULL;
+	struct rebuilt_file *f = a->file ? rebuilt_file(r, a->file) : NULL;
 	int res = make_room(in, b, 3, mapping, err);
 
 	if (res < 0)
@@ -173,6 +175,13 @@ static int map_part(const struct rebuild *r, const Rec__Area *a, uint64_t start,
 	if (f && f->fd < 0)
 		return fail(err, EBADF, "the file behind the mapping at 0x%" PRIx64 " is not open",
 			    a->start);
+	if (f && f->kind->file->map) {
+		/* Shared, and so never in parts; its calls have a batch of their own. */
+		res = run_batch(in, b, mapping, err);
+		if (res == 0)
+			res = f->kind->file->map(r, t, f, a, b, err);
+		return res == 0 ? run_batch(in, b, f->kind->name, err) : res;
+	}
 	batch_call(b, 0, SYS_mmap, start, end - start, a->prot, a->flags | MAP_FIXED_NOREPLACE,
 		   f ? (uint64_t)f->fd : (uint64_t)-1, a->offset + (f ? start - a->start : 0));
 	/* Before the content, so that it comes in huge pages. */
@@ -223,13 +232,13 @@ static int map_areas(const struct rebuild *r, const struct rebuilt_task *t,
 			const struct kept *k = &kept->list.items[next];
 
 			if (k->start > at)
-				res = map_part(r, a, at, k->start, in, b, err);
+				res = map_part(r, t, a, at, k->start, in, b, err);
 			if (res == 0)
 				res = keep_part(t->memory, k, in, b, err);
 			at = k->end;
 		}
 		if (res == 0 && at < a->end)
-			res = map_part(r, a, at, a->end, in, b, err);
+			res = map_part(r, t, a, at, a->end, in, b, err);
 		if (res < 0)
 			return res;
 	}

@@ -19,7 +19,8 @@
 
 static bool shows(const struct vm_area *a, const struct file *f)
 {
-	return !a->gate && a->inode == f->area->inode && a->dev_major == f->area->dev_major &&
+	/* The number of a System V segment, which is never spilled, may be the same. */
+	return !a->gate && !(a->path && str_starts(a->path, "/SYSV")) && a->inode == f->area->inode && a->dev_major == f->area->dev_major &&
 	       a->dev_minor == f->area->dev_minor;
 }
 

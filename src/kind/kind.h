@@ -82,6 +82,12 @@ struct file_ops {
 	uint32_t (*settler)(const ProtobufCMessage *m);
 	/* The program is about to run, and nothing else can fail: now what others shall notice (optional). */
 	int (*release)(struct rebuild *r, struct rebuilt_file *f, struct error **err);
+	/* Adds the calls by which a task maps an area of it, where mmap(2) of f->fd would not do (optional). */
+	int (*map)(const struct rebuild *r, const struct rebuilt_task *t, struct rebuilt_file *f,
+		   const Rec__Area *area, struct batch *b, struct error **err);
+	/* As those of struct state_ops. */
+	bool (*taken)(struct rebuild *r, const ProtobufCMessage *m);
+	void (*undo)(const struct rebuild *r, const ProtobufCMessage *m);
 };
 
 /* Where a hook finds what it asked for: any small numbers it likes. */
@@ -115,6 +121,13 @@ struct state_ops {
 	/* What the tool does from outside, the thread being stopped, after rebuild()'s calls (optional). */
 	int (*rebuild_outside)(const struct rebuild *r, const struct rebuilt_thread *t,
 			       const ProtobufCMessage *m, struct error **err);
+	/*
+	 * It cannot have its name or number in our IPC namespace: it takes a private one
+	 * (rebuild.private_ipc).  Asked before check(), and again when private_pids is set (optional).
+	 */
+	bool (*taken)(struct rebuild *r, const ProtobufCMessage *m);
+	/* The restore failed: what was made and outlives processes goes (optional). */
+	void (*undo)(const struct rebuild *r, const ProtobufCMessage *m);
 };
 
 struct kind {

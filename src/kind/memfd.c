@@ -20,7 +20,6 @@
 #define NAMED  "/memfd:"
 #define SHARED "/dev/zero"      /* MAP_SHARED | MAP_ANONYMOUS */
 #define HUGE   "/anon_hugepage" /* the same with MAP_HUGETLB */
-#define SYSV   "/SYSV"
 
 #define NAME_MAX_LENGTH 249 /* of memfd_create(2) */
 
@@ -30,7 +29,7 @@
 static bool without_descriptor(const struct file *f)
 {
 	return f->fd < 0 &&
-	       (!strcmp(f->link, SHARED) || !strcmp(f->link, HUGE) || str_starts(f->link, SYSV));
+	       (!strcmp(f->link, SHARED) || !strcmp(f->link, HUGE));
 }
 
 static bool memfd_claims(const struct file *f)
@@ -79,9 +78,6 @@ static int memfd_fill(struct capture *c, struct file *f, Rec__Memfd *m, struct e
 {
 	int r;
 
-	if (f->fd < 0 && str_starts(f->link, SYSV))
-		return refuse(err, ENOTSUP, "detach it (shmdt) before the checkpoint",
-			      "System V shared memory (SysV shm) is not supported");
 	m->anonymous = without_descriptor(f);
 	m->object = f->st.st_ino;
 	m->size = (uint64_t)f->st.st_size;

@@ -17,9 +17,6 @@
 #ifndef PID_FS_MAGIC
 #define PID_FS_MAGIC 0x50494446
 #endif
-#ifndef MQUEUE_MAGIC
-#define MQUEUE_MAGIC 0x19800202
-#endif
 
 extern const struct kind kind_refused;
 
@@ -66,7 +63,6 @@ struct file_system {
 static const struct file_system by_file_system[] = {
 	{NSFS_MAGIC, "a namespace"},
 	{PID_FS_MAGIC, "a pidfd, which stands for another process"},
-	{MQUEUE_MAGIC, "a POSIX message queue"},
 	{SECRETMEM_MAGIC, "secret memory (memfd_secret), which may not be read"},
 	{DMA_BUF_MAGIC, "a buffer of a graphics driver (dma-buf)"},
 };

@@ -74,7 +74,8 @@ static const struct priv_rule rules[PRIV_OPS] = {
 		.needs = LEVEL_CAP,
 		.capability = CAP_CHECKPOINT_RESTORE,
 		.probe = probe_ipc_ids,
-		.without = "what has a key or an id that the program knows is refused",
+		.without = "what is still there is used again, or all is made in a private IPC "
+			   "namespace",
 	},
 	[PRIV_TIMER_IDS] = {
 		.name = "POSIX timer ids",

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -126,6 +127,16 @@ struct file *const *capture_same_inode(struct capture *c, const struct file *f, 
 		end++;
 	*ret_count = (size_t)(end - at);
 	return at;
+}
+
+int capture_ipc(const struct capture *c)
+{
+	const struct task *task = c->tree.tasks.items[0];
+	struct stat theirs, ours;
+
+	if (fstatat(task->proc, "ns/ipc", &theirs, 0) < 0 || stat("/proc/self/ns/ipc", &ours) < 0)
+		return -1;
+	return theirs.st_ino == ours.st_ino ? -1 : task->pidfd;
 }
 
 void capture_free(struct capture *c)

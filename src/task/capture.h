@@ -25,6 +25,7 @@ struct content {
 	uint32_t object;  /* id of the File whose record carries it */
 	int fd;           /* owned */
 	uint64_t offset, length; /* multiples of the page size */
+	uint64_t shift; /* where it stands behind fd: so much (modulo 2^64) farther */
 };
 
 /* One thing that several descriptions or mappings show (a pipe, a deleted inode, a memfd). */
@@ -86,6 +87,12 @@ struct file *capture_description(struct capture *c, struct task *task, int fd, s
 
 /* Takes a duplicate of fd; finds the data of the file by SEEK_DATA and adds it.  ranges: what goes in the record. */
 int capture_content(struct capture *c, uint32_t object, int fd, uint64_t size, struct error **err);
+
+/*
+ * For priv_within(): the pidfd of a process of the tree when its IPC namespace is another than
+ * ours, as a restore has made it; else -1.
+ */
+int capture_ipc(const struct capture *c);
 
 void capture_free(struct capture *c);
 #define cleanup_capture __attribute__((cleanup(capture_free)))

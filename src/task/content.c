@@ -183,7 +183,7 @@ static int add_contents(struct capture *c, uint32_t object, int fd, const struct
 			close(own);
 			return -ENOMEM;
 		}
-		*content = (struct content){object, own, it->start, it->end - it->start};
+		*content = (struct content){object, own, it->start, it->end - it->start, 0};
 	}
 	return 0;
 }

@@ -29,6 +29,7 @@ struct rebuilt_file {
 	bool in_slot; /* some descriptor of some task shows it */
 	bool mapped;  /* some mapping shows it, or it is an executable */
 	bool map_write; /* ... shared and writable */
+	bool made;     /* a task has made what it shows, or will: of kinds that are made by tasks */
 	bool replaced; /* another one was given for it: it is not opened */
 	uint32_t given; /* id of that one; 0: none */
 	bool late;     /* opened when all processes exist, which were given it under other numbers */
@@ -120,6 +121,8 @@ struct rebuild {
 	VEC(struct rebuilt_state) states; /* sorted by tag and owner */
 	VEC(struct rebuilt_shared) shared;
 	bool private_pids; /* the tasks live in a private user, pid and mount namespace */
+	bool private_ipc;  /* ... and a private IPC namespace */
+	int within; /* pidfd of a process of that IPC namespace (not owned), or -1: it is ours */
 	int root; /* of that: the program's files are opened there; AT_FDCWD: they see what we see */
 	int late_socket[2]; /* ours, and the one that all tasks have: for files that come late; -1: none do */
 };
@@ -137,7 +140,7 @@ pid_t rebuilt_number(const struct rebuild *r, pid_t old);
 struct rebuilt_shared *rebuilt_share(struct rebuild *r, uint32_t space, uint64_t key);
 
 /* Every field that is not zero at first. */
-#define REBUILD_INIT .root = AT_FDCWD, .late_socket = {-1, -1}
+#define REBUILD_INIT .root = AT_FDCWD, .within = -1, .late_socket = {-1, -1}
 
 /* A task that is no longer wanted: all it owns. */
 void rebuilt_task_free(struct rebuilt_task *t);

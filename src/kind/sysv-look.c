@@ -1,0 +1,224 @@
+/* Finding System V objects: those of an IPC namespace, and whose they are. */
+#include "kind/sysv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+
+#include "base/str.h"
+#include "priv/userns.h"
+
+/* Older headers lack those that ask for no permission (Linux 4.17). */
+#ifndef SHM_STAT_ANY
+#define SHM_STAT_ANY 15
+#endif
+#ifndef SEM_STAT_ANY
+#define SEM_STAT_ANY 20
+#endif
+#ifndef MSG_STAT_ANY
+#define MSG_STAT_ANY 13
+#endif
+
+/* IPCMNI: a namespace has no more objects of one type. */
+#define OBJECTS_MAX (3u * 32768u)
+
+/* The fourth argument of semctl(2). */
+union semun {
+	int val;
+	struct semid_ds *buf;
+	struct seminfo *info;
+	unsigned short *array;
+};
+
+static uint32_t user_of(const struct sysv_table *t, pid_t pid)
+{
+	for (size_t i = 0; pid > 0 && i < t->processes; i++)
+		if (t->pids[i] == pid)
+			return (uint32_t)i + 1;
+	return 0;
+}
+
+static void note_user(struct sysv_object *o, uint32_t user)
+{
+	if (user && (!o->user || user < o->user))
+		o->user = user;
+}
+
+static struct sysv_object *add(struct sysv_table *t, enum sysv_type type, int id,
+			       const struct ipc_perm *perm, uint64_t changed)
+{
+	struct sysv_object *o;
+
+	if (t->count == OBJECTS_MAX)
+		return NULL;
+	o = &t->list[t->count++];
+	*o = (struct sysv_object){
+		.type = type,
+		.id = id,
+		.key = perm->__key,
+		.uid = perm->uid,
+		.gid = perm->gid,
+		.mode = perm->mode,
+		.changed = changed,
+	};
+	return o;
+}
+
+static void look_at_segments(struct sysv_table *t)
+{
+	struct shm_info info;
+	int last = shmctl(0, SHM_INFO, (struct shmid_ds *)&info);
+
+	for (int i = 0; i <= last; i++) {
+		struct shmid_ds d;
+		int id = shmctl(i, SHM_STAT_ANY, &d);
+		struct sysv_object *o = id < 0 ? NULL
+					       : add(t, SYSV_SHM, id, &d.shm_perm,
+						     (uint64_t)d.shm_ctime);
+
+		if (!o)
+			continue;
+		o->size = d.shm_segsz;
+		o->count = d.shm_nattch;
+		note_user(o, user_of(t, d.shm_cpid));
+		note_user(o, user_of(t, d.shm_lpid));
+	}
+}
+
+static void look_at_sets(struct sysv_table *t)
+{
+	struct seminfo info;
+	int last = semctl(0, 0, SEM_INFO, (union semun){.info = &info});
+
+	for (int i = 0; i <= last; i++) {
+		struct semid_ds d;
+		int id = semctl(i, 0, SEM_STAT_ANY, (union semun){.buf = &d});
+		struct sysv_object *o = id < 0 ? NULL
+					       : add(t, SYSV_SEM, id, &d.sem_perm,
+						     (uint64_t)d.sem_ctime);
+
+		if (!o)
+			continue;
+		o->size = d.sem_nsems;
+		o->used[0] = (uint64_t)d.sem_otime;
+		for (size_t n = 0; t->processes && n < d.sem_nsems; n++)
+			note_user(o, user_of(t, semctl(id, (int)n, GETPID)));
+	}
+}
+
+static void look_at_queues(struct sysv_table *t)
+{
+	struct msginfo info;
+	int last = msgctl(0, MSG_INFO, (struct msqid_ds *)&info);
+
+	for (int i = 0; i <= last; i++) {
+		struct msqid_ds d;
+		int id = msgctl(i, MSG_STAT_ANY, &d);
+		struct sysv_object *o = id < 0 ? NULL
+					       : add(t, SYSV_MSG, id, &d.msg_perm,
+						     (uint64_t)d.msg_ctime);
+
+		if (!o)
+			continue;
+		o->size = d.msg_qbytes;
+		o->count = d.msg_qnum;
+		o->used[0] = (uint64_t)d.msg_stime;
+		o->used[1] = (uint64_t)d.msg_rtime;
+		note_user(o, user_of(t, d.msg_lspid));
+		note_user(o, user_of(t, d.msg_lrpid));
+	}
+}
+
+static int look(void *arg)
+{
+	struct sysv_table *t = arg;
+
+	look_at_segments(t);
+	look_at_sets(t);
+	look_at_queues(t);
+	return 0;
+}
+
+static struct sysv_table *new_table(size_t processes)
+{
+	size_t bytes = sizeof(struct sysv_table) + OBJECTS_MAX * sizeof(struct sysv_object) +
+		       processes * sizeof(pid_t);
+	struct sysv_table *t = priv_shared(bytes);
+
+	if (t) {
+		t->bytes = bytes;
+		t->processes = processes;
+		t->pids = (pid_t *)&t->list[OBJECTS_MAX];
+	}
+	return t;
+}
+
+void sysv_table_free(struct sysv_table **t)
+{
+	if (*t)
+		priv_unshare(*t, (*t)->bytes);
+	*t = NULL;
+}
+
+int sysv_look(struct sysv_table **ret, struct error **err)
+{
+	*ret = new_table(0);
+	return *ret ? look(*ret) : fail(err, ENOMEM, "out of memory");
+}
+
+/* The set or queue on which a thread's system call waits, or works. */
+static bool stands_at(const struct thread *t, enum sysv_type type, int id)
+{
+	switch (arch_syscall_nr(&t->regs)) {
+	case SYS_semop:
+	case SYS_semtimedop:
+		return type == SYSV_SEM && (int)arch_syscall_arg(&t->regs, 0) == id;
+	case SYS_msgsnd:
+	case SYS_msgrcv:
+		return type == SYSV_MSG && (int)arch_syscall_arg(&t->regs, 0) == id;
+	default:
+		return false;
+	}
+}
+
+static void note_waiting(const struct capture *c, struct sysv_table *table)
+{
+	for (size_t i = 0; i < c->tree.tasks.count; i++)
+		vec_each(t, &c->tree.tasks.items[i]->threads)
+			for (size_t k = 0; k < table->count; k++)
+				if (stands_at(*t, table->list[k].type, table->list[k].id))
+					note_user(&table->list[k], (uint32_t)i + 1);
+}
+
+int sysv_look_at(const struct capture *c, struct sysv_table **ret, struct error **err)
+{
+	struct sysv_table *t = new_table(c->tree.tasks.count);
+	int within = capture_ipc(c), r;
+
+	*ret = t;
+	if (!t)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < t->processes; i++)
+		t->pids[i] = c->tree.tasks.items[i]->pid;
+	r = priv_within(within, look, t);
+	if (r < 0)
+		return refuse(err, -r, "run the tool in that namespace",
+			      "it lives in another IPC namespace, which cannot be entered: %s",
+			      strerror(-r));
+	for (size_t i = 0; within >= 0 && i < t->count; i++)
+		t->list[i].user = 1;
+	note_waiting(c, t);
+	return 0;
+}
+
+const struct sysv_object *sysv_find(const struct sysv_table *t, enum sysv_type type, int id)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->list[i].type == type && t->list[i].id == id)
+			return &t->list[i];
+	return NULL;
+}
