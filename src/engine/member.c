@@ -11,6 +11,7 @@
 #include "engine/cow.h"
 #include "engine/descriptors.h"
 #include "engine/mappings.h"
+#include "engine/namespaces.h"
 #include "engine/pages.h"
 #include "engine/records.h"
 #include "engine/seize.h"
@@ -86,6 +87,7 @@ int member_look(struct capture *c, struct member *m, struct error **err)
 	if (m->task->zombie)
 		return 0;
 	survey_stopped(m->task, &found);
+	refuse_apart(m->task, c->tree.tasks.items[0], &found);
 	r = m->task->memory_of ? 0 : capture_mappings(c, m->task, &m->memory, &found);
 	if (r == 0 && m->memory)
 		r = capture_page_kinds(m->task, m->memory, &found);

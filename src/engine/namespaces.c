@@ -115,3 +115,31 @@ void refuse_namespaces(const struct task *task, struct error **err)
 		refuse(err, ENOTSUP, mend,
 		       "it lives in another user namespace, where it is another user");
 }
+
+static bool same_namespace(const struct task *a, const char *namespace, const struct task *b)
+{
+	cleanup_free char *name = str_format("ns/%s", namespace);
+	struct stat x, y;
+
+	return !name || fstatat(a->proc, name, &x, 0) < 0 || fstatat(b->proc, name, &y, 0) < 0 ||
+	       x.st_ino == y.st_ino;
+}
+
+void refuse_apart(const struct task *task, const struct task *root, struct error **err)
+{
+	static const char *const all[] = {"pid", "user", "cgroup"};
+	cleanup_free char *own = task_readlink(task, "ns/pid");
+	cleanup_free char *childrens = task_readlink(task, "ns/pid_for_children");
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (!same_namespace(task, all[i], root))
+			refuse(err, ENOTSUP, NULL,
+			       "it lives in another %s namespace than process %d, which is not "
+			       "supported yet",
+			       all[i], root->pid);
+	/* Without a first process this link leads nowhere, and no pid can be had there. */
+	if (own && (!childrens || strcmp(own, childrens) != 0))
+		refuse(err, ENOTSUP, NULL,
+		       "its children would live in another pid namespace (unshare(2)), which is not "
+		       "supported yet");
+}

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "engine/records.h"
+#include "engine/show_tree.h"
 #include "image/json.h"
 #include "image/reader.h"
 #include "kind/kind.h"
@@ -15,7 +16,13 @@
 struct tally {
 	uint32_t threads, files, areas, slots;
 	uint64_t reserved; /* bytes of address space */
+	struct shown_tree tree;
 };
+
+static void tally_free(struct tally *tally)
+{
+	shown_tree_free(&tally->tree);
+}
 
 static void print_inventory(struct text *t, const Rec__Inventory *m)
 {
@@ -39,7 +46,8 @@ static void tally_record(struct tally *tally, struct text *t, uint32_t type,
 	if (type == TAG_TASK) {
 		const Rec__Task *task = (const Rec__Task *)m;
 
-		text_add(t, "process   %u (%s)\n", task->pid, task->name);
+		if (shown_tree_add(&tally->tree, task) < 0)
+			t->failed = true;
 		tally->slots += (uint32_t)task->n_slots;
 	}
 	if (type == TAG_THREAD)
@@ -73,7 +81,7 @@ static void print_record(struct text *t, enum show_format format, const struct i
 }
 
 static void print_identity(struct text *t, enum show_format format,
-			   const struct image_reader *reader, const struct tally *tally)
+			   const struct image_reader *reader, struct tally *tally)
 {
 	const struct image_stats *s = image_reader_stats(reader);
 	struct image_identity id = image_reader_identity(reader);
@@ -88,6 +96,7 @@ static void print_identity(struct text *t, enum show_format format,
 	}
 	if (format == SHOW_RECORDS)
 		return;
+	shown_tree_print(&tally->tree, t);
 	text_add(t, "threads   %u\n", tally->threads);
 	text_add(t, "mappings  %u, %" PRIu64 " KiB of address space\n", tally->areas,
 		 tally->reserved / 1024);
@@ -122,7 +131,7 @@ int engine_show(const char *image, enum show_format format, char **ret, struct e
 	cleanup_image_reader struct image_reader *reader = NULL;
 	struct text t cleanup_text = {0};
 	struct image_frame frame;
-	struct tally tally = {0};
+	struct tally tally __attribute__((cleanup(tally_free))) = {0};
 	bool first = true;
 	int r = image_reader_open(&reader, image, err);
 

@@ -42,23 +42,21 @@ json "d == {'pid': $target, 'obstacles': []}"
 goes_on target "after show"
 
 cat >refused.py <<'PYTHON'
-import os, signal, time
-# Two obstacles at once: a child, and a descriptor of a kind that is not supported.
-pid = os.fork()
-if pid == 0:
-    signal.pause()
+import os, time
+# A directory that was removed, which no path leads to.
+os.mkdir("removed")
+held = os.open("removed", os.O_RDONLY)
+os.rmdir("removed")
 open("ready", "w").close()
 time.sleep(1000)
 PYTHON
 start refused python3 ../refused.py
 wait_for 20 test -e refused/ready || fail "no program"
 refused=$pid
-child=$(cat "/proc/$refused/task/$refused/children")
-started+=("${child% }")
 expect 3 "$STASIS" show "$refused"
-says 'it has a child process'
+says 'the directory was removed'
 expect 3 "$STASIS" show --json "$refused"
-json "d['pid'] == $refused and 'child process' in d['obstacles'][0]['why'] and d['obstacles'][0]['mend']"
+json "d['pid'] == $refused and 'was removed' in d['obstacles'][0]['why'] and d['obstacles'][0]['mend']"
 
 # A file of that name comes first.
 cp image 4242

@@ -1,6 +1,7 @@
-/* EXPECT-REFUSAL: does not stop|child */
+/* EXPECT-REFUSAL: does not stop: it waits in vfork\(2\) for its child, process [0-9]+ */
 /*
- * Shows: a parent that waits in vfork(2) cannot be stopped; that is said, and nothing hangs.
+ * Shows: a parent that waits in vfork(2) for a child that takes its time cannot be stopped; that
+ * is said, and nothing hangs.
  */
 #include <sys/wait.h>
 
