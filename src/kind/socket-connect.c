@@ -294,13 +294,22 @@ static int make_pair(struct rebuild *r, const Rec__Socket *m, struct error **err
 	return keep(r, other, fds[1], -1, err);
 }
 
-static int make_single(struct rebuild *r, const Rec__Socket *m, struct error **err);
+/* Without a name yet. */
+static int make_socket(struct rebuild *r, const Rec__Socket *m, struct error **err)
+{
+	int fd = made(r, m);
+
+	if (fd >= 0)
+		return 0;
+	fd = new_socket(m, err);
+	return fd < 0 ? fd : keep(r, m, fd, -1, err);
+}
 
 static int connect_now(struct rebuild *r, const Rec__Socket *from, const Rec__Socket *to,
 		       struct error **err)
 {
 	cleanup_free char *local = socket_address_text(&to->local);
-	int res = made(r, from) < 0 ? make_single(r, from, err) : 0;
+	int res = make_socket(r, from, err);
 
 	if (res < 0)
 		return res;
@@ -342,11 +351,8 @@ static int reconnect(int fd, const Rec__Socket *m, struct error **err)
 
 static int make_single(struct rebuild *r, const Rec__Socket *m, struct error **err)
 {
-	int fd = new_socket(m, err), res;
+	int res = make_socket(r, m, err), fd = made(r, m);
 
-	if (fd < 0)
-		return fd;
-	res = keep(r, m, fd, -1, err);
 	if (res == 0)
 		res = bind_name(fd, m, err);
 	if (res == 0)
@@ -372,21 +378,26 @@ static enum turn turn_of(const struct rebuild *r, const Rec__Socket *m)
 	return m->state == REC__SOCKET__STATE__PAIR || unix_alone(r, m) ? CONNECTIONS : ALL_OTHERS;
 }
 
+static int make_one(struct rebuild *r, const Rec__Socket *m, struct error **err)
+{
+	bool pair = m->state == REC__SOCKET__STATE__PAIR || unix_alone(r, m);
+
+	/* The other end has made it. */
+	if (pair && made(r, m) >= 0)
+		return 0;
+	return pair ? make_pair(r, m, err) : make_single(r, m, err);
+}
+
 static int make_all(struct rebuild *r, struct error **err)
 {
-	for (enum turn turn = 0; turn < TURNS; turn++) {
-		vec_each(f, &r->files) {
-			const Rec__Socket *m = unix_record(r, f->id);
-			int res;
+	for (enum turn turn = 0; turn < TURNS; turn++)
+		for (size_t i = 0; i < r->files.count; i++) {
+			const Rec__Socket *m = unix_record(r, r->files.items[i].id);
+			int res = m && turn_of(r, m) == turn ? make_one(r, m, err) : 0;
 
-			if (!m || made(r, m) >= 0 || turn_of(r, m) != turn)
-				continue;
-			res = m->state == REC__SOCKET__STATE__PAIR || unix_alone(r, m)
-				      ? make_pair(r, m, err) : make_single(r, m, err);
 			if (res < 0)
 				return res;
 		}
-	}
 	return 0;
 }
 
