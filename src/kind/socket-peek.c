@@ -3,9 +3,10 @@
  *
  * MSG_PEEK alone shows the first message, or the bytes of a stream up to descriptors that
  * travel in it.  All others are reached by SO_PEEK_OFF, which belongs to the socket and so to the
- * program: it is set, and put back, by a process of its own that takes no signals and is not
- * of our process group.  So the program has its offset again also when the tool is killed
- * in the middle (only the end of that process too would leave it changed).
+ * program: it is set and put back for each look, by a process of its own that takes no signals,
+ * is not of our process group, and looks no further when we are gone.  So a tool that is
+ * killed in the middle leaves the program its offset; only for the rest of one look may the
+ * program, which goes on when we are gone, find another one.
  * The process shares our descriptors: those that come with the messages are ours.
  */
 #include "kind/socket.h"
@@ -46,6 +47,8 @@ struct header {
 
 struct looker {
 	int fd, out, type;
+	int saved;   /* the program's own offset */
+	pid_t parent;
 	bool ended; /* nothing more will come: 0 bytes are the end */
 	unsigned int total; /* what FIONREAD says */
 	char *buffer;
@@ -87,15 +90,19 @@ static ssize_t look_once(struct looker *l, int offset, char *buffer, size_t room
 		.msg_iov = &part, .msg_iovlen = 1,
 		.msg_control = l->control, .msg_controllen = sizeof l->control,
 	};
-	int whole = l->type == SOCK_STREAM ? 0 : MSG_TRUNC;
+	int whole = l->type == SOCK_STREAM ? 0 : MSG_TRUNC, error;
 	ssize_t n;
 
 	memset(&l->header, 0, sizeof l->header);
+	if (getppid() != l->parent)
+		return -ECANCELED;
 	if (setsockopt(l->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset) < 0)
 		return -errno;
 	n = recvmsg(l->fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC | whole);
+	error = errno;
+	setsockopt(l->fd, SOL_SOCKET, SO_PEEK_OFF, &l->saved, sizeof l->saved);
 	if (n < 0)
-		return -errno;
+		return -error;
 	l->header.name_size = message.msg_namelen;
 	*ret_flags = message.msg_flags;
 	return take_control(&message, &l->header) ? n : -ENOTSUP;
@@ -198,18 +205,14 @@ static int look_at_all(struct looker *l)
 }
 
 /* Runs in the process of its own: system calls only. */
-_Noreturn static void look_and_leave(struct looker *l, int offset)
+_Noreturn static void look_and_leave(struct looker *l)
 {
-	int r;
-
 	setsid();
-	r = look_at_all(l);
-	setsockopt(l->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset);
-	_exit(-r);
+	_exit(-look_at_all(l));
 }
 
 /* Its answer; every signal is blocked, and its end tells nobody but us. */
-static int run_looker(struct looker *l, int offset)
+static int run_looker(struct looker *l)
 {
 	sigset_t all, old;
 	int status = 0;
@@ -219,7 +222,7 @@ static int run_looker(struct looker *l, int offset)
 	sigprocmask(SIG_SETMASK, &all, &old);
 	pid = (pid_t)syscall(SYS_clone, CLONE_FILES, NULL, NULL, NULL, NULL);
 	if (pid == 0)
-		look_and_leave(l, offset);
+		look_and_leave(l);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0)
 		return -errno;
@@ -229,7 +232,7 @@ static int run_looker(struct looker *l, int offset)
 	if (WIFEXITED(status))
 		return -WEXITSTATUS(status);
 	/* Somebody has ended it: its last duty is ours. */
-	setsockopt(l->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset);
+	setsockopt(l->fd, SOL_SOCKET, SO_PEEK_OFF, &l->saved, sizeof l->saved);
 	return -EINTR;
 }
 
@@ -262,12 +265,12 @@ static int collect(const char *text, size_t size, struct peeked *ret)
 int unix_peek(int fd, int type, bool ended, struct peeked *ret)
 {
 	cleanup_close int out = memfd_create("queue", MFD_CLOEXEC);
-	struct looker l = {.fd = fd, .out = out, .type = type, .ended = ended};
-	int offset = -1, waiting = 0, r;
-	socklen_t len = sizeof offset;
+	struct looker l = {.fd = fd, .out = out, .type = type, .ended = ended, .parent = getpid()};
+	socklen_t len = sizeof l.saved;
+	int waiting = 0, r;
 	ssize_t size;
 
-	if (out < 0 || getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) < 0 ||
+	if (out < 0 || getsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &l.saved, &len) < 0 ||
 	    ioctl(fd, FIONREAD, &waiting) < 0)
 		return -errno;
 	l.total = (unsigned int)waiting;
@@ -275,7 +278,7 @@ int unix_peek(int fd, int type, bool ended, struct peeked *ret)
 	l.buffer = malloc(l.room);
 	if (!l.buffer)
 		return -ENOMEM;
-	r = run_looker(&l, offset);
+	r = run_looker(&l);
 	free(l.buffer);
 	lseek(out, 0, SEEK_SET);
 	size = fd_slurp_open(out, &ret->text);
