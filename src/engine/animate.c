@@ -13,6 +13,7 @@
 #include "engine/offspring.h"
 #include "engine/revive.h"
 #include "engine/space.h"
+#include "engine/terminal.h"
 #include "kind/kind.h"
 
 /* ---- Files that come late ---- */
@@ -214,7 +215,7 @@ static int prepare_task(const struct rebuild *r, struct rebuilt_task *t, struct 
 
 int animate_tasks(struct rebuild *r, const struct birth *b, struct error **err)
 {
-	int res = 0;
+	int res = give_foreground(r, err);
 
 	vec_each(t, &r->tasks)
 		if (res == 0 && !(*t)->record->zombie)

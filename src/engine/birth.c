@@ -302,9 +302,12 @@ bool keeps_session(const struct rebuild *r)
 
 	if (root->terminal)
 		return false;
-	vec_each(f, &r->files)
-		if (strcmp(f->kind->name, "terminal") == 0)
+	vec_each(f, &r->files) {
+		const Rec__Terminal *m = (const Rec__Terminal *)f->message;
+
+		if (strcmp(f->kind->name, "terminal") == 0 && m->controlling && !m->master)
 			return true;
+	}
 	return false;
 }
 

@@ -15,6 +15,7 @@
 #include "engine/pages.h"
 #include "engine/records.h"
 #include "engine/seize.h"
+#include "task/terminal.h"
 
 void member_free(struct member *m)
 {
@@ -88,6 +89,7 @@ int member_look(struct capture *c, struct member *m, struct error **err)
 		return 0;
 	survey_stopped(m->task, &found);
 	refuse_apart(m->task, c->tree.tasks.items[0], &found);
+	m->record->terminal = terminal_to_lead(c, m->task);
 	r = m->task->memory_of ? 0 : capture_mappings(c, m->task, &m->memory, &found);
 	if (r == 0 && m->memory)
 		r = capture_page_kinds(m->task, m->memory, &found);

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "engine/space.h"
+#include "engine/terminal.h"
 #include "inject/inject.h"
 #include "inject/trace.h"
 
@@ -255,7 +256,8 @@ int carry_out(const struct rebuild *r, const struct plan_step *step, const struc
 	case PLAN_BIRTH:
 		return give_birth_by(r, step, b, err);
 	case PLAN_SESSION:
-		return call_or_fail(t, SYS_setsid, (const uint64_t[6]){0}, "lead a session", err);
+		res = call_or_fail(t, SYS_setsid, (const uint64_t[6]){0}, "lead a session", err);
+		return res < 0 ? res : take_terminal(r, t, err);
 	case PLAN_GROUP:
 		return call_or_fail(t, SYS_setpgid, (const uint64_t[6]){0, (uint64_t)step->other->ns_pid},
 				    "join its process group", err);

@@ -21,6 +21,7 @@
 #include "engine/plan.h"
 #include "engine/space.h"
 #include "engine/standard.h"
+#include "engine/terminal.h"
 #include "image/reader.h"
 #include "inject/trace.h"
 #include "kind/kind.h"
@@ -133,6 +134,7 @@ static int check_all(struct work *w, struct error **err)
 		refuse(&found, EPERM, "use a kernel with CONFIG_CHECKPOINT_RESTORE",
 		       "this kernel lets no program say where its heap, arguments and environment "
 		       "are (PR_SET_MM_MAP)");
+	terminals_valid(r, &found);
 	plan_tree(r, keeps_session(r), &w->plan, &found);
 	plan_numbers(r, &w->priv, &w->birth, &found);
 	raise_file_limit(w, &found);
@@ -300,26 +302,6 @@ static void close_files(struct rebuild *r)
 }
 
 /*
- * Before the program runs: else the first thing that it reads from the terminal stops it (SIGTTIN).
- * Whoever has the terminal gives it; the signal makes the program draw its screen again.
- */
-static void give_terminal(const struct work *w, pid_t pid)
-{
-	cleanup_close int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC);
-	sigset_t block, old;
-
-	if (!w->rebuild.options->foreground || terminal < 0 || getsid(pid) != getsid(0) ||
-	    tcgetpgrp(terminal) != getpgrp())
-		return;
-	sigemptyset(&block);
-	sigaddset(&block, SIGTTOU);
-	pthread_sigmask(SIG_BLOCK, &block, &old);
-	tcsetpgrp(terminal, getpgid(pid));
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	kill(pid, SIGWINCH);
-}
-
-/*
  * A thread that runs already may end the process before the others are released.  Those are then reported
  * to us, their tracer, before its parent can hear of the end; our own child's end
  * is left for revived_wait().
@@ -339,7 +321,6 @@ static void release_thread(const struct work *w, const struct rebuilt_task *t, p
 static int let_go(struct work *w, struct error **err)
 {
 	struct rebuild *r = &w->rebuild;
-	struct rebuilt_task *root = r->tasks.items[0];
 	char byte = 0;
 	int res = release_files(r, err);
 
@@ -354,7 +335,7 @@ static int let_go(struct work *w, struct error **err)
 	if (w->birth.init.pid && write(w->birth.init.socket, &byte, 1) != 1)
 		return fail(err, ECHILD, "the private namespace has ended");
 	w->alive = true;
-	give_terminal(w, root->pid);
+	give_own_terminal(r);
 	for (size_t i = r->tasks.count; i-- > 0;) {
 		const struct rebuilt_task *t = r->tasks.items[i];
 

@@ -76,9 +76,8 @@ uint32_t terminal_to_lead(const struct capture *c, const struct task *task)
 {
 	int number = task->stat.session == task->stat.pid ? terminal_of_task(task) : -1;
 	const struct file *master = number < 0 ? NULL : terminal_master(c, number);
-	const struct file *slave = master ? terminal_slave(c, number, O_RDONLY) : NULL;
 
-	return slave ? slave->id : master ? master->id : 0;
+	return master ? master->id : 0;
 }
 
 /* ---- Who else has one ---- */
@@ -87,14 +86,6 @@ uint32_t terminal_to_lead(const struct capture *c, const struct task *task)
 #define HOLDERS (UINT32_MAX - 1)
 /* There once they are known. */
 #define HOLDERS_KNOWN UINT64_MAX
-
-static bool in_tree(const struct capture *c, pid_t pid)
-{
-	vec_each(t, &c->tree.tasks)
-		if ((*t)->pid == pid)
-			return true;
-	return false;
-}
 
 static void note_slave(struct capture *c, int dir, const char *name, pid_t pid)
 {
@@ -159,7 +150,7 @@ static void find_holders(struct capture *c)
 	while (d && (e = readdir(d))) {
 		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
 
-		if (pid > 0 && pid != getpid() && !in_tree(c, pid))
+		if (pid > 0 && pid != getpid() && !tree_find(&c->tree, pid))
 			look_into(c, dirfd(d), pid);
 	}
 	if (d)

@@ -30,5 +30,5 @@ struct file *terminal_slave(const struct capture *c, int number, int mode);
  */
 bool terminal_outside(struct capture *c, int number, struct holder *ret);
 
-/* Task.terminal: what the leader of a session takes its terminal by. */
+/* Task.terminal: the master of the terminal that the task, as leader of its session, controls; or 0. */
 uint32_t terminal_to_lead(const struct capture *c, const struct task *task);
