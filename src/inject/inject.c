@@ -114,6 +114,11 @@ int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, 
 	return r < 0 ? lost(in, err) : 0;
 }
 
+static int wait_for(const struct injection *in, struct stop *ret)
+{
+	return in->tid == in->pid ? trace_wait_leader(in->tid, ret) : trace_wait(in->tid, ret);
+}
+
 /*
  * Continues until a stop that concerns us.  SIGSTOP cannot be blocked: it waits
  * until the thread is itself again.  Other signals that get through are
@@ -124,7 +129,7 @@ static int next_stop(struct injection *in, bool to_syscall, struct stop *ret, st
 	for (;;) {
 		int r = to_syscall ? trace_continue_to_syscall(in->tid) : trace_continue(in->tid, 0);
 
-		if (r < 0 || trace_wait(in->tid, ret) < 0 || ret->kind == STOP_GONE)
+		if (r < 0 || wait_for(in, ret) < 0 || ret->kind == STOP_GONE)
 			return lost(in, err);
 		if (ret->kind == STOP_EVENT && trace_event_pid(in->tid, &in->born) < 0)
 			return lost(in, err);
@@ -324,7 +329,7 @@ int inject_leave(struct injection *in, struct error **err)
 	 */
 	arch_prepare_syscall(&at_cure, in->cell + arch_cell_after(), 0, (const uint64_t[6]){0});
 	if (arch_set_regs(in->tid, &at_cure) < 0 || trace_interrupt(in->tid) < 0 ||
-	    trace_continue(in->tid, 0) < 0 || trace_wait(in->tid, &stop) < 0 ||
+	    trace_continue(in->tid, 0) < 0 || wait_for(in, &stop) < 0 ||
 	    stop.kind == STOP_GONE)
 		return lost(in, err);
 	/* First the mask, then the registers: killed in between, the cure sets the mask again. */

@@ -1,6 +1,7 @@
 #include "inject/trace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -8,6 +9,7 @@
 #include <time.h>
 
 #include "base/fd.h"
+#include "base/str.h"
 
 int trace_seize(pid_t tid, unsigned long options, struct error **err)
 {
@@ -49,6 +51,46 @@ int trace_wait(pid_t tid, struct stop *ret)
 			return -errno;
 	*ret = stop_of(status);
 	return 0;
+}
+
+/* It has ended, or there is no such thread any more. */
+static bool has_ended(pid_t tid)
+{
+	cleanup_free char *path = str_format("/proc/%d/stat", tid), *text = NULL;
+	ssize_t n = path ? fd_slurp(AT_FDCWD, path, &text) : -ENOMEM;
+	const char *end = n < 0 ? NULL : strrchr(text, ')');
+
+	return !end || end[1] == '\0' || end[2] == 'Z' || end[2] == 'X';
+}
+
+int trace_wait_leader(pid_t tid, struct stop *ret)
+{
+	struct timespec nap = {.tv_nsec = 20000};
+
+	for (;;) {
+		siginfo_t info = {0};
+		int status;
+		pid_t pid = waitpid(tid, &status, __WALL | WNOHANG);
+
+		if (pid < 0 && errno != EINTR)
+			return -errno;
+		if (pid > 0) {
+			*ret = stop_of(status);
+			return 0;
+		}
+		/* Whatever happens to any of ours, which stays to be waited for. */
+		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOWAIT | __WALL) < 0 ||
+		    info.si_pid == tid)
+			continue;
+		if (has_ended(tid)) {
+			*ret = (struct stop){.kind = STOP_GONE, .signal = SIGKILL};
+			return 0;
+		}
+		/* Another's stop, or a child of the caller's that he has not waited for. */
+		nanosleep(&nap, NULL);
+		if (nap.tv_nsec < 1000000)
+			nap.tv_nsec *= 2;
+	}
 }
 
 int trace_wait_for(pid_t tid, unsigned int milliseconds, struct stop *ret)

@@ -35,6 +35,12 @@ int trace_interrupt(pid_t tid);
 /* Waits for the next stop of this thread: 0, or -errno of waitpid(2). */
 int trace_wait(pid_t tid, struct stop *ret);
 
+/*
+ * The same for a main thread.  When all of a process is killed its main thread is reported last, after
+ * the others were waited for: who waited for that one alone would wait for ever.
+ */
+int trace_wait_leader(pid_t tid, struct stop *ret);
+
 /* As above, for at most so many milliseconds: -ETIMEDOUT (it sleeps where nothing wakes it). */
 int trace_wait_for(pid_t tid, unsigned int milliseconds, struct stop *ret);
 

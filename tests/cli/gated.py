@@ -25,7 +25,7 @@ for i in ids:
 for i in ids[:-1]: c.syscall(226, i)
 sys.stdout.write("ready\\n"); sys.stdout.flush()
 null = os.open("/dev/null", os.O_RDWR)
-for fd in (0, 1, 2): os.dup2(null, fd)
+for fd in (0, 2, 1): os.dup2(null, fd)
 os.close(null)
 while not os.path.exists("go"): time.sleep(0.01)
 spec = (ctypes.c_long * 4)()
@@ -41,7 +41,7 @@ def start():
                               stdout=subprocess.PIPE)
     if target.stdout.readline() != b"ready\n":
         sys.exit("the program did not start")
-    time.sleep(0.05)
+    target.stdout.read()
     return target
 
 

@@ -19,7 +19,7 @@ null = os.open("/dev/null", os.O_RDWR)
 exec(sys.argv[1])
 sys.stdout.write("ready\\n")
 sys.stdout.flush()
-for fd in (0, 1, 2): os.dup2(null, fd)
+for fd in (0, 2, 1): os.dup2(null, fd)
 os.close(null)
 while not os.path.exists("go"): time.sleep(0.01)
 """

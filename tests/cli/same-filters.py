@@ -25,7 +25,7 @@ if sys.argv[2] == "more": _gate.close(_gate.rule("setpriority"))
 threading.Thread(target=lambda: time.sleep(1000), daemon=True).start()
 sys.stdout.write("ready\\n"); sys.stdout.flush()
 null = os.open("/dev/null", os.O_RDWR)
-for fd in (0, 1, 2): os.dup2(null, fd)
+for fd in (0, 2, 1): os.dup2(null, fd)
 os.close(null)
 while not os.path.exists("go"): time.sleep(0.01)
 lines = [l for l in open("/proc/self/status") if l.startswith("Seccomp_filters:")]
@@ -113,6 +113,16 @@ def under_a_killer():
     target.wait()
 
 
+def under_one_that_looks_at_arguments():
+    """The limit of that (docs/ARCHITECTURE.md): it is ended, with all threads; we say so and end."""
+    _gate.NUMBERS["getitimer"] = GETITIMER
+    _gate.close(_gate.rule("getitimer", first=0, verdict=_gate.KILL))
+    target = start()
+    expect(stasis("checkpoint", "-o", "image", str(target.pid)), 1, "ended")
+    if target.wait() != -signal.SIGSYS or os.path.exists("image"):
+        sys.exit("not ended by its filter, or there is an image")
+
+
 def in_child(function):
     pid = os.fork()
     if pid == 0:
@@ -133,3 +143,4 @@ signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 in_child(inside)
 expect(stasis("restore", "--detach", "--pid=new", "kept"), 3, "seccomp filters")
 in_child(under_a_killer)
+in_child(under_one_that_looks_at_arguments)
