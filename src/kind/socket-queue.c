@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -259,4 +260,48 @@ int queue_capture(struct capture *c, struct file *f, Rec__Socket *m, struct erro
 	found->messages = NULL;
 	found->n_messages = 0;
 	return 0;
+}
+
+/* ---- Empty messages that cannot be seen ---- */
+
+/* What the kernel charges the sender for a message of that size, until it is read. */
+static int charge(const int pair[2], const void *data, size_t size)
+{
+	int queued = 0;
+	char byte;
+
+	if (send(pair[0], data, size, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)size ||
+	    ioctl(pair[0], TIOCOUTQ, &queued) < 0 ||
+	    recv(pair[1], &byte, 1, MSG_DONTWAIT | MSG_TRUNC) < 0)
+		return -1;
+	return queued;
+}
+
+int queue_complete(const struct file *f, const struct file *sender, const Rec__Socket *m,
+		   struct error **err)
+{
+	cleanup_free char *name = file_describe(f);
+	cleanup_close int from = -1, to = -1;
+	int queued = 0, empty, pair[2];
+
+	if (m->type == SOCK_STREAM || sender->own < 0 ||
+	    ioctl(sender->own, TIOCOUTQ, &queued) < 0 || queued <= 0)
+		return 0;
+	if (socketpair(AF_UNIX, (int)m->type | SOCK_CLOEXEC, 0, pair) < 0)
+		return fail_errno(err, errno, "cannot make a pair of sockets");
+	from = pair[0];
+	to = pair[1];
+	empty = charge(pair, "", 0);
+	for (size_t i = 0; i < m->n_messages; i++) {
+		int one = charge(pair, m->messages[i]->data.data, m->messages[i]->data.len);
+
+		if (one < 0)
+			return 0; /* it does not fit in the usual buffer: nothing to compare with */
+		queued -= one;
+	}
+	if (empty <= 0 || queued <= 0 || queued % empty)
+		return 0;
+	return refuse(err, EBUSY, "try again when the program has read them",
+		      "%s is a Unix socket with empty messages that were looked at before (MSG_PEEK), "
+		      "and cannot be seen again", name);
 }

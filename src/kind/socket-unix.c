@@ -195,13 +195,15 @@ static int capture_pair(struct capture *c, struct file *f, const struct file *pe
 			struct error **err)
 {
 	struct pollfd p = {.fd = f->own};
+	int r;
 
 	m->state = REC__SOCKET__STATE__PAIR;
 	m->alone = !peer;
 	m->reset = m->alone && m->type != SOCK_DGRAM && poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 	/* The lower id of the two stands for the pair. */
 	m->pair = peer && peer->id < f->id ? peer->id : f->id;
-	return queue_capture(c, f, m, err);
+	r = queue_capture(c, f, m, err);
+	return r == 0 && peer ? queue_complete(f, peer, m, err) : r;
 }
 
 /* Streams, and packets in sequence. */

@@ -110,6 +110,13 @@ int queue_discover(struct capture *c, struct file *f, struct error **err);
 /* What waits to be read, into m->content or m->messages. */
 int queue_capture(struct capture *c, struct file *f, Rec__Socket *m, struct error **err);
 
+/*
+ * The kernel hides empty messages from SO_PEEK_OFF that were looked at once, as by an earlier
+ * checkpoint: refuses when the other end of a pair is charged for more than what was seen.
+ */
+int queue_complete(const struct file *f, const struct file *sender, const Rec__Socket *m,
+		   struct error **err);
+
 /* ---- socket-peek.c ---- */
 
 #define PASSED_MAX 253 /* SCM_MAX_FD: descriptors in one message */
