@@ -84,8 +84,8 @@ struct stasis_checkpoint_result {
 };
 
 /*
- * Saves process pid with all of its descendants in the file image ("-": standard output), which appears whole or not at
- * all, with mode 0600.  The caller must be allowed to ptrace(2) the process.
+ * Saves process pid with all of its descendants in the file image ("-": standard output), which
+ * appears whole or not at all, with mode 0600.  The caller must be allowed to ptrace(2) them.
  *
  * -ESRCH  there is no such process, or it ended meanwhile
  * -EPERM  another user's process, or one that is not dumpable
