@@ -17,6 +17,8 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "priv/calls.h"
+#include "priv/priv.h"
 #include "task/append.h"
 #include "task/description.h"
 #include "task/path.h"
@@ -44,7 +46,9 @@ static int fill_pair(const struct file *f, Rec__TerminalMaster *m)
 	struct termios2 modes;
 	struct winsize size;
 	int locked = 0, packet = 0;
+	struct termios fixed, none = {0};
 
+	memset(&fixed, 0, sizeof fixed);
 	if (ioctl(f->own, TCGETS2, &modes) < 0 || ioctl(f->own, TIOCGWINSZ, &size) < 0 ||
 	    ioctl(f->own, TIOCGPTLCK, &locked) < 0 || ioctl(f->own, TIOCGPKT, &packet) < 0)
 		return -errno;
@@ -55,7 +59,12 @@ static int fill_pair(const struct file *f, Rec__TerminalMaster *m)
 	m->locked = locked;
 	m->packet = packet;
 	m->path = strdup(f->link);
-	return m->path ? bytes_set(&m->termios, &modes, sizeof modes) : -ENOMEM;
+	if (!m->path || bytes_set(&m->termios, &modes, sizeof modes) < 0)
+		return -ENOMEM;
+	if (ioctl(f->own, TIOCGLCKTRMIOS, &fixed) < 0)
+		return -errno;
+	return memcmp(&fixed, &none, sizeof none) ? bytes_set(&m->termios_locked, &fixed, sizeof fixed)
+						  : 0;
 }
 
 static int record_queues(const struct terminal_queues *q, Rec__TerminalMaster *m)
@@ -182,7 +191,8 @@ static int master_validate(const ProtobufCMessage *message, struct error **err)
 	if (r < 0)
 		return r;
 	if ((m->file->flags & O_ACCMODE) != O_RDWR || !path_valid(m->path) || !str_ends(m->path, "/ptmx") || m->number > INT_MAX ||
-	    m->termios.len != sizeof(struct termios2) || m->rows > UINT16_MAX ||
+	    m->termios.len != sizeof(struct termios2) ||
+	    (m->termios_locked.len && m->termios_locked.len != sizeof(struct termios)) || m->rows > UINT16_MAX ||
 	    m->columns > UINT16_MAX || m->width > UINT16_MAX || m->height > UINT16_MAX ||
 	    m->stopped > REC__TERMINAL_MASTER__STOPPED__BY_CALL)
 		return fail(err, EINVAL, "a pseudo-terminal that makes no sense");
@@ -217,9 +227,14 @@ static int master_check(const struct rebuild *r, const ProtobufCMessage *message
 	cleanup_close int fd = open_multiplexer(AT_FDCWD, m->path);
 
 	(void)r;
-	return fd < 0 ? refuse(err, -fd, "mount devpts on /dev/pts",
-			       "no pseudo-terminal can be made: %s: %s", m->path, strerror(-fd))
-		      : 0;
+	if (fd < 0)
+		return refuse(err, -fd, "mount devpts on /dev/pts",
+			      "no pseudo-terminal can be made: %s: %s", m->path, strerror(-fd));
+	if (m->termios_locked.len && !priv_can(PRIV_TERMINAL_LOCKS))
+		return refuse(err, EPERM, "give the tool CAP_CHECKPOINT_RESTORE",
+			      "the program's terminal /dev/pts/%u has locked modes, which you may not "
+			      "set", m->number);
+	return 0;
 }
 
 /* Some master of the image would like to have the number. */
@@ -376,6 +391,9 @@ static int master_fill_done(struct rebuild *r, struct rebuilt_file *f, struct er
 	    (m->packet && ioctl(f->fd, TIOCPKT, &yes) < 0) ||
 	    (m->locked && ioctl(f->fd, TIOCSPTLCK, &yes) < 0))
 		return fail_errno(err, errno, "cannot set up a pseudo-terminal");
+	n = m->termios_locked.len ? priv_lock_modes(f->fd, m->termios_locked.data) : 0;
+	if (n < 0)
+		return fail_errno(err, -n, "cannot lock the modes of a pseudo-terminal");
 	return description_set_status(f->fd, m->file->flags, MASTER_STATUS, err);
 }
 

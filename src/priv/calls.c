@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -100,4 +101,11 @@ int priv_send_buffer(int fd, size_t size)
 	int value = size > INT32_MAX / 2 ? INT32_MAX / 2 : (int)size;
 
 	return setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+int priv_lock_modes(int fd, const void *modes)
+{
+	cleanup_lower struct raised raised = priv_raise_cr();
+
+	return ioctl(fd, TIOCSLCKTRMIOS, modes) < 0 ? -errno : 0;
 }

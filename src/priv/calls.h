@@ -25,6 +25,9 @@ pid_t priv_clone3(const struct clone_args *args);
  */
 int priv_open_newborn(int proc, const char *name, int flags);
 
+/* TIOCSLCKTRMIOS of a terminal of ours: modes is a struct termios of the kernel.  0, or -errno. */
+int priv_lock_modes(int fd, const void *modes);
+
 /*
  * Opens, read-only, the file behind the mapping [start, end) of a process,
  * whose /proc/PID the descriptor proc shows.  It must be one that the caller

@@ -192,9 +192,7 @@ static const struct priv_rule rules[PRIV_OPS] = {
 		.needs = LEVEL_NONE,
 		.capability = NO_CAPABILITY,
 		.probe = probe_set_mm_map,
-		.without = "the restore is refused: brk(2) would begin elsewhere. A kernel that asked "
-			   "for CAP_CHECKPOINT_RESTORE would find it in the new process wherever the "
-			   "tool has it",
+		.without = "the restore is refused: brk(2) would begin elsewhere",
 	},
 	[PRIV_EXE_LINK] = {
 		.name = "executable link",
@@ -212,7 +210,8 @@ static const struct priv_rule rules[PRIV_OPS] = {
 	[PRIV_TCP_REPAIR] = {
 		.name = "TCP repair",
 		.purpose = "established connections are taken up again",
-		.rule = "TCP_REPAIR: CAP_NET_ADMIN in the user namespace that owns the network one",
+		.rule = "TCP_REPAIR, and SO_SNDBUFFORCE beside it: CAP_NET_ADMIN in the user namespace "
+			"that owns the network one",
 		.since = "3.5",
 		.source = "net/ipv4/tcp.c: tcp_can_repair_sock()",
 		.needs = LEVEL_ROOT,
@@ -255,7 +254,7 @@ static const struct priv_rule rules[PRIV_OPS] = {
 		.needs = LEVEL_CAP,
 		.capability = CAP_CHECKPOINT_RESTORE,
 		.probe = probe_terminal_locks,
-		.without = "the locks, which hardly any program uses, are not set",
+		.without = "the restore of a pseudo-terminal of the program's own that has some is refused",
 	},
 	[PRIV_CHANGE_USER] = {
 		.name = "other user ids",

@@ -42,6 +42,8 @@ CASES = (
      f"ran as user {USER}/{USER + 1}", ()),
     ("secure bits", f"{PRCTL}(28, 1, 0, 0, 0); {BECOME}", "secure bits are 0x1", ()),
     ("root directory", f"os.chroot(os.getcwd()); {BECOME}", "root directory is", ()),
+    ("locked modes", "import fcntl, pty; m, s = pty.openpty(); "
+     f"fcntl.ioctl(s, 0x5457, b'\\x01' * 36); {BECOME}", "has locked modes", ()),
     ("limits", BECOME, "core file size limit is too low",
      ("prlimit", "--core=0:0")),
 )
