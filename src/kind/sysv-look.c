@@ -48,6 +48,17 @@ static void note_user(struct sysv_object *o, uint32_t user)
 		o->user = user;
 }
 
+/* Whoever was the last to use it, or a part of it. */
+static void note_use(const struct sysv_table *t, struct sysv_object *o, pid_t pid)
+{
+	uint32_t user = user_of(t, pid);
+
+	if (user)
+		note_user(o, user);
+	else if (pid > 0)
+		o->outsider = pid;
+}
+
 static struct sysv_object *add(struct sysv_table *t, enum sysv_type type, int id,
 			       const struct ipc_perm *perm, uint64_t changed)
 {
@@ -106,7 +117,7 @@ static void look_at_sets(struct sysv_table *t)
 		o->size = d.sem_nsems;
 		o->used[0] = (uint64_t)d.sem_otime;
 		for (size_t n = 0; t->processes && n < d.sem_nsems; n++)
-			note_user(o, user_of(t, semctl(id, (int)n, GETPID)));
+			note_use(t, o, semctl(id, (int)n, GETPID));
 	}
 }
 
@@ -128,8 +139,8 @@ static void look_at_queues(struct sysv_table *t)
 		o->count = d.msg_qnum;
 		o->used[0] = (uint64_t)d.msg_stime;
 		o->used[1] = (uint64_t)d.msg_rtime;
-		note_user(o, user_of(t, d.msg_lspid));
-		note_user(o, user_of(t, d.msg_lrpid));
+		note_use(t, o, d.msg_lspid);
+		note_use(t, o, d.msg_lrpid);
 	}
 }
 
@@ -209,8 +220,10 @@ int sysv_look_at(const struct capture *c, struct sysv_table **ret, struct error 
 		return refuse(err, -r, "run the tool in that namespace",
 			      "it lives in another IPC namespace, which cannot be entered: %s",
 			      strerror(-r));
-	for (size_t i = 0; within >= 0 && i < t->count; i++)
+	for (size_t i = 0; within >= 0 && i < t->count; i++) {
 		t->list[i].user = 1;
+		t->list[i].outsider = 0;
+	}
 	note_waiting(c, t);
 	return 0;
 }

@@ -218,7 +218,7 @@ static int shm_validate(const ProtobufCMessage *base, struct error **err)
 
 	if (r < 0)
 		return r;
-	if (!sysv_object_valid(m->object) || !m->size || !m->content ||
+	if (!sysv_object_valid(m->object) || !m->size || m->size > ARCH_USER_END || !m->content ||
 	    m->content > m->file->id)
 		return refuse(err, EINVAL, NULL, "System V segment %u of the image makes no sense",
 			      m->file->id);

@@ -8,15 +8,20 @@
 #include "kind/sysv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "priv/userns.h"
+#include "proc/stat.h"
 #include "task/append.h"
 
 #ifndef MSG_COPY
@@ -247,6 +252,35 @@ static int add_segment(struct capture *c, struct task *task, const struct sysv_o
 	return f->link ? 0 : fail(err, ENOMEM, "out of memory");
 }
 
+/* When a process began, in seconds since the epoch; UINT64_MAX: it is gone. */
+static uint64_t beginning_of(pid_t pid)
+{
+	cleanup_free char *path = str_format("/proc/%d/stat", pid), *text = NULL;
+	ssize_t n = path ? fd_slurp(AT_FDCWD, path, &text) : -ENOMEM;
+	struct timespec now, running;
+	struct proc_stat st;
+
+	if (n < 0 || stat_parse(text, (size_t)n, &st) < 0 || st.state == 'Z')
+		return UINT64_MAX;
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &running);
+	return (uint64_t)(now.tv_sec - running.tv_sec) +
+	       st.starttime / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+/* Another program uses it, too.  Who began after the last use only has the number of one that is gone. */
+static int check_outsider(const struct sysv_object *o, struct error **err)
+{
+	uint64_t used = o->used[0] > o->used[1] ? o->used[0] : o->used[1];
+
+	/* SETVAL does not count as an operation, but it changes the set. */
+	used = used > o->changed ? used : o->changed;
+	if (!o->outsider || beginning_of(o->outsider) > used)
+		return 0;
+	return refuse(err, EBUSY, "checkpoint all of its users together, or end that process",
+		      "process %d, which is not part of the program, uses it as well", o->outsider);
+}
+
 static int add_object(struct capture *c, struct task *task, const struct sysv_object *o,
 		      Rec__Sysv *m, struct error **err)
 {
@@ -264,7 +298,10 @@ static int add_object(struct capture *c, struct task *task, const struct sysv_ob
 	if (!in)
 		return fail(err, ENOMEM, "out of memory");
 	in->id = o->id;
-	r = o->type == SYSV_SEM ? add_set(c, o, in, m, &found) : add_queue(c, o, in, m, &found);
+	r = check_outsider(o, &found);
+	if (r == 0)
+		r = o->type == SYSV_SEM ? add_set(c, o, in, m, &found)
+					: add_queue(c, o, in, m, &found);
 	priv_unshare(in, sizeof *in);
 	error_wrap(&found, 0, "System V %s %d (key 0x%x)", names[o->type], o->id,
 		   (unsigned int)o->key);

@@ -36,6 +36,7 @@ struct sysv_object {
 	uint64_t size;       /* bytes of a segment or of a queue's limit, semaphores of a set */
 	uint64_t count;      /* attachments, messages */
 	uint64_t used[2];    /* otime of a set; stime and rtime of a queue */
+	pid_t outsider;      /* of a set or queue: somebody else used it as well; 0: nobody */
 	uint32_t user;       /* 1 + the index in the tree of the first process whose it is; 0: none */
 };
 

@@ -38,6 +38,7 @@ int main(void)
 	CHECK(shmctl(id, IPC_STAT, &d) == 0);
 	CHECK_EQ(d.shm_segsz, SIZE);
 	CHECK_EQ(d.shm_nattch, 2);
+	CHECK_EQ(d.shm_lpid, getpid());
 	CHECK_EQ(d.shm_perm.mode, 0640);
 	CHECK_EQ(d.shm_perm.uid, geteuid());
 	CHECK_EQ(d.shm_perm.gid, getegid());
