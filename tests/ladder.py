@@ -17,7 +17,7 @@ ROWS = {
     "EXACT_PID": (["kind/proc_pid.c", "kind/thread_many.c"], ["kind/proc_pid.c", "cli/twice.sh"]),
     "LAST_PID": ([], []),
     "USER_NAMESPACE": (["kind/proc_pid.c", "cli/twice.sh"], ["cli/gated.py", "cli/doctor.py"]),
-    "PRIVATE_PROC": (["unit/test_priv.c"], []),
+    "PRIVATE_PROC": (["unit/test_priv.c"], ["cli/doctor.py"]),
     "IPC_IDS": (["kind/ipc_shm_removed.c"], ["kind/ipc_shm_removed.c", "cli/ipc-beside.sh"]),
     "TIMER_IDS": (["kind/timer_posix.c"], ["cli/gated.py"]),
     "TRACE": (["kind/smoke.c"], ["cli/gated.py", "cli/doctor.py"]),
@@ -41,10 +41,10 @@ ROWS = {
     "SECURE_BITS": (["cli/root-only.py", "kind/proc_securebits.c"], ["cli/root-only.py"]),
     "CHANGE_ROOT": (["cli/root-only.py", "kind/proc_root.c"], ["cli/root-only.py"]),
     "RAISE_LIMITS": (["kind/proc_limits.c"], ["cli/root-only.py"]),
-    "LOWER_OOM_SCORE": (["kind/proc_oom.c"], []),
+    "LOWER_OOM_SCORE": (["kind/proc_oom.c"], ["cli/root-only.py"]),
     "LOWER_NICE": (["cli/root-only.py", "kind/proc_nice.c"], ["cli/root-only.py"]),
     "REAL_TIME": (["cli/root-only.py", "kind/thread_sched.c"], ["cli/root-only.py"]),
-    "DEADLINE": (["kind/thread_sched.c"], []),
+    "DEADLINE": (["cli/root-only.py", "kind/thread_sched.c"], ["cli/root-only.py"]),
     "IO_REAL_TIME": (["cli/root-only.py"], ["cli/root-only.py"]),
 }
 

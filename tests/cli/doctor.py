@@ -142,6 +142,22 @@ def check_without_namespaces():
     check("user namespace" in setting(report, "signs of a container")["value"], "container")
 
 
+def check_covered_proc():
+    """As in many containers: a /proc of one's own would show what is covered."""
+    script = 'mount -t tmpfs none /proc/fs && exec "$0" doctor --json'
+    done = subprocess.run(["unshare", "-Ur", "--mount", "sh", "-c", script, STASIS], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    if not done.stdout:
+        print("not tried: no user namespaces here")
+        return
+    report = json.loads(done.stdout)
+    operations = {operation["name"]: operation for operation in report["operations"]}
+    check(operations["private numbers"]["works"], "private numbers")
+    check(operations["private /proc"]["error"] == "EPERM", operations["private /proc"])
+    check("uncovered /proc" in operations["private /proc"]["mend"], "remedy")
+    check("covered in places" in setting(report, "signs of a container")["value"], "container")
+
+
 def start(*argv):
     program = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL)
@@ -209,6 +225,7 @@ check_words()
 check_no_new_privs()
 check_gates()
 check_without_namespaces()
+check_covered_proc()
 check_process()
 check_obstacles()
 check_lacking()

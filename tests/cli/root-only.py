@@ -35,6 +35,9 @@ CASES = (
      "real-time priority 1", ()),
     ("real-time I/O", f"ctypes.CDLL(None).syscall(251, 1, 0, 1 << 13 | 4); {BECOME}",
      "real-time I/O priority", ()),
+    ("deadline", "import struct; a = struct.pack('IIQiIQQQ', 48, 6, 0, 0, 0, 10**7, 10**9, 10**9); "
+     f"ctypes.CDLL(None).syscall(314, 0, a, 0); {BECOME}", "runs with a deadline", ()),
+    ("OOM score", BECOME, "oom_score_adj is", ("choom", "-n", "500", "--")),
     ("group", BECOME.replace("setgroups([])", "setgroups([1, 2])"),
      "supplementary groups are not yours", ()),
     ("user", BECOME.replace(f"os.setresuid({USER},{USER},{USER})",
