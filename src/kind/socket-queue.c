@@ -23,6 +23,13 @@ static int option(int fd, int name)
 	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -errno : value;
 }
 
+static bool has_urgent_byte(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLPRI};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLPRI);
+}
+
 static bool something_waits(int fd, bool *ret_ended)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN | POLLRDHUP};
@@ -56,6 +63,14 @@ static int peek_failed(const struct file *f, int r, struct error **err)
 
 	return refuse(err, -r, "try again when the program has read it",
 		      "%s: what waits to be read cannot be saved: %s", name, strerror(-r));
+}
+
+static int refuse_urgent(const struct file *f, struct error **err)
+{
+	cleanup_free char *name = file_describe(f);
+
+	return refuse(err, EBUSY, "try again when the program has read it",
+		      "%s is a Unix socket in which an urgent byte (MSG_OOB) waits", name);
 }
 
 /* In no table, nobody can settle it; and some are made by the processes themselves. */
@@ -196,6 +211,9 @@ static int read_queue(struct capture *c, struct file *f, Rec__Socket *m, struct 
 	size_t sum = 0;
 	int size = 0, r;
 
+	/* It is not among those that are shown, and its place is not told. */
+	if (has_urgent_byte(f->own))
+		return refuse_urgent(f, err);
 	if (!something_waits(f->own, &ended))
 		return 0;
 	if (ioctl(f->own, FIONREAD, &size) < 0)
@@ -220,15 +238,15 @@ static int read_queue(struct capture *c, struct file *f, Rec__Socket *m, struct 
 		if (r < 0)
 			return r;
 	}
-	/* A byte that was sent with MSG_OOB is not shown. */
 	if (m->type != SOCK_DGRAM && sum != (size_t)size)
-		return peek_failed(f, -ENOTSUP, err);
+		return peek_failed(f, -EAGAIN, err);
 	return check_credentials(f, m, err);
 }
 
 /* Once: looking at an empty message hides it from the next look (skb->peeked). */
 int queue_discover(struct capture *c, struct file *f, struct error **err)
 {
+	cleanup_error struct error *obstacle = NULL;
 	int type = option(f->own, SO_TYPE), r;
 	Rec__Socket *m;
 
@@ -239,12 +257,13 @@ int queue_discover(struct capture *c, struct file *f, struct error **err)
 	if (!m)
 		return fail(err, ENOMEM, "out of memory");
 	m->type = (uint32_t)type;
-	r = read_queue(c, f, m, err);
-	if (r < 0)
-		message_free(&m->base);
-	else
+	r = read_queue(c, f, m, &obstacle);
+	if (r == 0)
 		f->found = &m->base;
-	return r;
+	else
+		message_free(&m->base);
+	/* capture() will look again, and tell. */
+	return 0;
 }
 
 int queue_capture(struct capture *c, struct file *f, Rec__Socket *m, struct error **err)

@@ -362,6 +362,7 @@ int unix_capture(struct capture *c, struct file *f, Rec__Socket *m, struct error
 {
 	cleanup_free char *name = file_describe(f);
 	struct unix_state s = {0};
+	struct holder holder;
 	int r = unix_state((uint32_t)f->st.st_ino, &s);
 
 	if (r < 0)
@@ -374,6 +375,11 @@ int unix_capture(struct capture *c, struct file *f, Rec__Socket *m, struct error
 		r = capture_path(f, &s, m);
 	if (r < 0)
 		return fail_errno(err, -r, "%s: the addresses of a socket", name);
+	/* Bound by a process outside, which has it too: systemd(1), a supervisor. */
+	m->hole = c->external.unix_sockets == EXTERNAL_INHERIT && !s.connected &&
+		  holder_outside(c, f, &holder);
+	if (m->hole)
+		return 0;
 	if (s.listening)
 		r = capture_listening(c, f, &s, m, err);
 	else if (m->type == SOCK_DGRAM)
