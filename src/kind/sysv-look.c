@@ -205,7 +205,7 @@ static void note_waiting(const struct capture *c, struct sysv_table *table)
 					note_user(&table->list[k], (uint32_t)i + 1);
 }
 
-int sysv_look_at(const struct capture *c, struct sysv_table **ret, struct error **err)
+int sysv_scan(const struct capture *c, struct sysv_table **ret, struct error **err)
 {
 	struct sysv_table *t = new_table(c->tree.tasks.count);
 	int within = capture_ipc(c), r;
@@ -226,6 +226,22 @@ int sysv_look_at(const struct capture *c, struct sysv_table **ret, struct error 
 	}
 	note_waiting(c, t);
 	return 0;
+}
+
+/* Once for a tree: it stands still. */
+const struct sysv_table *sysv_look_at(struct capture *c, struct error **err)
+{
+	struct sysv_table *t = NULL;
+
+	if (c->ipc)
+		return c->ipc;
+	if (sysv_scan(c, &t, err) < 0) {
+		sysv_table_free(&t);
+		return NULL;
+	}
+	c->ipc = t;
+	c->ipc_size = t->bytes;
+	return t;
 }
 
 const struct sysv_object *sysv_find(const struct sysv_table *t, enum sysv_type type, int id)

@@ -163,12 +163,12 @@ static bool maps_executable(const struct file *f)
 
 static int shm_fill(struct capture *c, struct file *f, Rec__SysvShm *m, struct error **err)
 {
-	struct sysv_table *table cleanup_sysv_table = NULL;
+	const struct sysv_table *table = sysv_look_at(c, err);
 	const struct sysv_object *o;
-	int r = sysv_look_at(c, &table, err);
+	int r;
 
-	if (r < 0)
-		return r;
+	if (!table)
+		return -EPERM;
 	o = sysv_find(table, SYSV_SHM, (int)f->st.st_ino);
 	if (!o)
 		return refuse(err, ENOTSUP, NULL,

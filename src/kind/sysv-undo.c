@@ -28,7 +28,8 @@
 #define ANSWERS    (2 * BOUNDS)
 #define EXACT_MAX  32u
 #define GROUP_OPS  400u /* of SEMOPM, 500 */
-#define EACH_OPS   7u
+#define EACH_OPS   7u   /* for each semaphore */
+#define EXACT_OPS  5u   /* a call that asks exactly has no more */
 #define GROUPS_MAX 40u
 
 #define QUIET (IPC_NOWAIT | SEM_UNDO)
@@ -109,22 +110,18 @@ static void ask_exactly(struct batch *b, const struct values *v, size_t size)
 }
 
 /* Only whether there is any. */
-static uint32_t ask_groups(struct batch *b, const struct values *v, size_t size)
+static void ask_groups(struct batch *b, const struct values *v, size_t size)
 {
 	struct group g = {.count = 0};
-	uint32_t groups = 0;
 
 	for (size_t n = 0; n < size; n++) {
 		add_above(&g, n, v->list[n], 0);
 		/* Its operation has left the value 0 and the adjustment 32767 above what it was. */
 		add_op(&g, n, VALUE_MAX, QUIET);
 		add_below(&g, n, VALUE_MAX, 0);
-		if (g.count + EACH_OPS <= GROUP_OPS && n + 1 < size)
-			continue;
-		groups++;
-		ask_group(b, v->id, &g);
+		if (g.count + EACH_OPS > GROUP_OPS || n + 1 == size)
+			ask_group(b, v->id, &g);
 	}
-	return groups;
 }
 
 /* Neither has any adjustments: neither has what they are kept in. */
@@ -133,47 +130,60 @@ static bool has_none(const struct task *task)
 	return syscall(SYS_kcmp, getpid(), task->pid, KCMP_SYSVSEM, 0, 0) == 0;
 }
 
-/* asked: the first call, how many are exact answers, how many are of groups; and 1 when not all fit. */
+/* How far the batch has been filled. */
+struct asking {
+	struct batch *b;
+	struct values *values;
+	int within;
+	size_t exact; /* semaphores */
+	bool all;     /* none was left out */
+};
+
+static int ask_set(struct asking *to, const struct sysv_object *o)
+{
+	int r;
+
+	to->values->id = o->id;
+	r = priv_within(to->within, read_values, to->values);
+	/* Who may not read its values may not change them. */
+	if (r < 0)
+		return r == -EACCES ? 0 : r;
+	if (o->size <= EXACT_MAX - to->exact) {
+		to->exact += o->size;
+		ask_exactly(to->b, to->values, o->size);
+	} else if (o->size <= GROUPS_MAX * (GROUP_OPS / EACH_OPS) &&
+		   batch_has_room(to->b, GROUPS_MAX, GROUPS_MAX * sizeof(struct group))) {
+		ask_groups(to->b, to->values, o->size);
+	} else {
+		to->all = false;
+	}
+	return 0;
+}
+
+/* asked: the first call, the one behind the last, and 1 when not all fit. */
 static int undo_ask(const struct capture *c, const struct thread *t, struct batch *b,
 		    struct asked *asked)
 {
-	struct sysv_table *table cleanup_sysv_table = NULL;
-	size_t exact = 0;
-	struct values *v;
+	struct sysv_table *own cleanup_sysv_table = NULL;
+	const struct sysv_table *table = c->ipc;
+	struct asking to = {.b = b, .within = capture_ipc(c), .all = true};
 	int r = 0;
 
 	if (has_none(t->task))
 		return 0;
-	r = sysv_look_at(c, &table, NULL);
-	if (r < 0)
-		return r;
-	v = priv_shared(sizeof *v);
-	if (!v)
-		return -ENOMEM;
+	if (!table)
+		r = sysv_scan(c, &own, NULL);
+	table = table ? table : own;
+	to.values = r == 0 ? priv_shared(sizeof *to.values) : NULL;
+	if (!to.values)
+		return r < 0 ? r : -ENOMEM;
 	asked->a[0] = b->count;
-	/* Sets that are asked exactly come first, for the order of the answers. */
-	for (size_t pass = 0; pass < 2 && r == 0; pass++)
-		for (size_t i = 0; i < table->count && r == 0; i++) {
-			struct sysv_object *o = &table->list[i];
-			bool small = o->size <= EXACT_MAX - exact;
-
-			if (o->type != SYSV_SEM || !o->user || (pass == 0 && !small))
-				continue;
-			v->id = o->id;
-			r = priv_within(capture_ipc(c), read_values, v);
-			if (r == 0 && pass == 0) {
-				exact += o->size;
-				asked->a[1] += o->size * ANSWERS;
-				o->user = 0; /* done */
-				ask_exactly(b, v, o->size);
-			} else if (r == 0 && o->size <= GROUPS_MAX * (GROUP_OPS / EACH_OPS) &&
-				   batch_has_room(b, GROUPS_MAX, GROUPS_MAX * sizeof(struct group))) {
-				asked->a[2] += ask_groups(b, v, o->size);
-			} else {
-				asked->a[3] = 1;
-			}
-		}
-	priv_unshare(v, sizeof *v);
+	for (size_t i = 0; i < table->count && r == 0; i++)
+		if (table->list[i].type == SYSV_SEM && table->list[i].user)
+			r = ask_set(&to, &table->list[i]);
+	asked->a[1] = b->count;
+	asked->a[2] = !to.all;
+	priv_unshare(to.values, sizeof *to.values);
 	return r;
 }
 
@@ -207,31 +217,42 @@ static int refuse_unknown(struct error **err)
 		      "it holds System V semaphores with SEM_UNDO, more than can be found out");
 }
 
+static int read_one(const struct batch *b, uint32_t at, Rec__SysvUndo *m, struct error **err)
+{
+	int value = read_answers(b, at);
+	Rec__SysvAdjustment *adjustment;
+
+	if (value == INT_MIN)
+		return refuse_unknown(err);
+	if (value == 0)
+		return 0;
+	adjustment = message_append(&m->adjustments, &m->n_adjustments,
+				    &rec__sysv_adjustment__descriptor);
+	if (!adjustment)
+		return fail(err, ENOMEM, "out of memory");
+	adjustment->id = (int32_t)batch_entry(b, at)->args[0];
+	adjustment->semaphore = operation(b, at)->sem_num;
+	adjustment->value = value;
+	return 0;
+}
+
 static int read_all(const struct batch *b, const struct asked *asked, Rec__SysvUndo *m,
 		    struct error **err)
 {
-	uint32_t at = (uint32_t)asked->a[0];
+	for (uint32_t at = (uint32_t)asked->a[0]; at < asked->a[1];) {
+		bool exact = batch_entry(b, at)->args[2] <= EXACT_OPS;
+		int64_t answer = batch_result(b, at);
+		int r = 0;
 
-	for (uint32_t end = at + (uint32_t)asked->a[1]; at < end; at += ANSWERS) {
-		int value = read_answers(b, at);
-		Rec__SysvAdjustment *adjustment;
-
-		if (value == INT_MIN)
-			return refuse_unknown(err);
-		if (value == 0)
-			continue;
-		adjustment = message_append(&m->adjustments, &m->n_adjustments,
-					    &rec__sysv_adjustment__descriptor);
-		if (!adjustment)
-			return fail(err, ENOMEM, "out of memory");
-		adjustment->id = (int32_t)batch_entry(b, at)->args[0];
-		adjustment->semaphore = operation(b, at)->sem_num;
-		adjustment->value = value;
+		if (exact)
+			r = read_one(b, at, m, err);
+		else if (answer != -EAGAIN && answer != -EACCES)
+			r = refuse_unknown(err);
+		if (r < 0)
+			return r;
+		at += exact ? ANSWERS : 1;
 	}
-	for (uint32_t end = at + (uint32_t)asked->a[2]; at < end; at++)
-		if (batch_result(b, at) != -EAGAIN && batch_result(b, at) != -EACCES)
-			return refuse_unknown(err);
-	return asked->a[3] ? refuse_unknown(err) : 0;
+	return asked->a[2] ? refuse_unknown(err) : 0;
 }
 
 static int undo_capture(struct capture *c, const struct thread *t, const struct batch *b,

@@ -312,19 +312,20 @@ static int add_object(struct capture *c, struct task *task, const struct sysv_ob
 static int sysv_capture(struct capture *c, const struct thread *t, const struct batch *b,
 			const struct asked *asked, ProtobufCMessage **ret, struct error **err)
 {
-	struct sysv_table *table cleanup_sysv_table = NULL;
-	int r = sysv_look_at(c, &table, err), first = 0;
-	Rec__Sysv *m = r < 0 ? NULL : kind_message(&kind_sysv);
+	const struct sysv_table *table = sysv_look_at(c, err);
+	Rec__Sysv *m = table ? kind_message(&kind_sysv) : NULL;
+	int first = 0;
 
 	(void)b;
 	(void)asked;
-	if (r < 0)
-		return r;
+	if (!table)
+		return -EPERM;
 	if (!m)
 		return fail(err, ENOMEM, "out of memory");
 	m->pid = (uint32_t)t->task->ns_pid;
 	for (size_t i = 0; i < table->count; i++) {
 		const struct sysv_object *o = &table->list[i];
+		int r;
 
 		if (!o->user || c->tree.tasks.items[o->user - 1] != t->task)
 			continue;

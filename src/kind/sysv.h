@@ -51,7 +51,9 @@ struct sysv_table {
 /* All objects of our IPC namespace. */
 int sysv_look(struct sysv_table **ret, struct error **err);
 /* All objects of the tree's, each with its user. */
-int sysv_look_at(const struct capture *c, struct sysv_table **ret, struct error **err);
+int sysv_scan(const struct capture *c, struct sysv_table **ret, struct error **err);
+/* The same, once for all of a checkpoint.  NULL: *err says why. */
+const struct sysv_table *sysv_look_at(struct capture *c, struct error **err);
 void sysv_table_free(struct sysv_table **t);
 #define cleanup_sysv_table __attribute__((cleanup(sysv_table_free)))
 

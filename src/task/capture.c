@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "priv/userns.h"
 
 int capture_record(struct capture *c, const struct kind *kind, ProtobufCMessage *message)
 {
@@ -141,6 +142,8 @@ int capture_ipc(const struct capture *c)
 
 void capture_free(struct capture *c)
 {
+	priv_unshare(c->ipc, c->ipc_size);
+	c->ipc = NULL;
 	vec_each(r, &c->records)
 		protobuf_c_message_free_unpacked(r->message, NULL);
 	vec_free(&c->records);

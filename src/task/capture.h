@@ -56,6 +56,9 @@ struct capture {
 	VEC(struct content) contents;
 	VEC(struct shared) shared;
 	VEC(uint32_t) shared_table; /* hashed: 1 + the place in shared, 0: free */
+	/* What sysv.h has found in the IPC namespace: memory of priv_shared(). */
+	void *ipc;
+	size_t ipc_size;
 	bool leave_running;
 	struct external_policy external;
 };
