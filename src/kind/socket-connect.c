@@ -158,12 +158,40 @@ void unix_unhush(int fd, bool was)
 		setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
 }
 
-static int bind_name(int fd, const Rec__Socket *m, struct error **err)
+/* The file that its name makes; NULL: none. */
+static char *whole_path(const Rec__Socket *m)
 {
-	cleanup_free char *local = socket_address_text(&m->local);
-	int r = m->local.len ? unix_in_directory(m->directory, fd, &m->local, unix_call_bind) : 0;
+	cleanup_free char *path = unix_path(&m->local);
 
-	return r < 0 ? fail_errno(err, -r, "cannot bind a socket to %s", local) : 0;
+	if (!path)
+		return NULL;
+	return path[0] == '/' ? strdup(path) : str_format("%s/%s", m->directory, path);
+}
+
+static int bind_name(struct rebuild *r, int fd, const Rec__Socket *m, struct error **err)
+{
+	cleanup_free char *local = socket_address_text(&m->local), *path = whole_path(m);
+	struct rebuilt_shared *s = rebuilt_share(r, kind_socket.tag, m->file->id);
+	struct stat st;
+	bool new = path && lstat(path, &st) < 0;
+	int res = m->local.len ? unix_in_directory(m->directory, fd, &m->local, unix_call_bind) : 0;
+
+	/* For unix_undo(): a file that was there before is replaced by its like. */
+	if (s && res == 0)
+		s->done = new;
+	return res < 0 ? fail_errno(err, -res, "cannot bind a socket to %s", local) : 0;
+}
+
+void unix_undo(const struct rebuild *r, const Rec__Socket *m)
+{
+	vec_each(s, &r->shared)
+		if (s->space == kind_socket.tag && s->key == m->file->id && s->done) {
+			cleanup_free char *path = whole_path(m);
+			struct stat st;
+
+			if (path && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+				unlink(path);
+		}
 }
 
 static int finish_name(int fd, const Rec__Socket *m, struct error **err)
@@ -223,8 +251,8 @@ static int accept_own(int listener)
 }
 
 /* Its end has the name of a socket that listens, or that did: one is made for the moment. */
-static int accepted_pair(const Rec__Socket *server, const Rec__Socket *client, int fds[2],
-			 struct error **err)
+static int accepted_pair(struct rebuild *rebuild, const Rec__Socket *server,
+			 const Rec__Socket *client, int fds[2], struct error **err)
 {
 	cleanup_free char *local = socket_address_text(&server->local);
 	cleanup_close int listener = new_socket(server, err), from = -1;
@@ -233,9 +261,9 @@ static int accepted_pair(const Rec__Socket *server, const Rec__Socket *client, i
 	if (listener < 0)
 		return listener;
 	from = new_socket(server, err);
-	r = from < 0 ? from : bind_name(listener, server, err);
+	r = from < 0 ? from : bind_name(rebuild, listener, server, err);
 	if (r == 0 && client)
-		r = bind_name(from, client, err);
+		r = bind_name(rebuild, from, client, err);
 	if (r < 0)
 		return r;
 	if (listen(listener, 1) < 0)
@@ -251,18 +279,18 @@ static int accepted_pair(const Rec__Socket *server, const Rec__Socket *client, i
 	return client ? finish_name(fds[1], client, err) : 0;
 }
 
-static int named_pair(const Rec__Socket *m, const Rec__Socket *other, int fds[2],
-		      struct error **err)
+static int named_pair(struct rebuild *rebuild, const Rec__Socket *m, const Rec__Socket *other,
+		      int fds[2], struct error **err)
 {
 	int r;
 
 	if (socketpair(AF_UNIX, (int)m->type | SOCK_CLOEXEC, 0, fds) < 0)
 		return fail_errno(err, errno, "cannot make a pair of sockets");
-	r = bind_name(fds[0], m, err);
+	r = bind_name(rebuild, fds[0], m, err);
 	if (r == 0)
 		r = finish_name(fds[0], m, err);
 	if (r == 0 && other)
-		r = bind_name(fds[1], other, err);
+		r = bind_name(rebuild, fds[1], other, err);
 	if (r == 0 && other)
 		r = finish_name(fds[1], other, err);
 	return r;
@@ -277,8 +305,8 @@ static int make_pair(struct rebuild *r, const Rec__Socket *m, struct error **err
 		first = other;
 		other = m;
 	}
-	res = first->accepted ? accepted_pair(first, other, fds, err)
-			      : named_pair(first, other, fds, err);
+	res = first->accepted ? accepted_pair(r, first, other, fds, err)
+			      : named_pair(r, first, other, fds, err);
 	if (res < 0) {
 		close_fdp(&fds[0]);
 		close_fdp(&fds[1]);
@@ -354,7 +382,7 @@ static int make_single(struct rebuild *r, const Rec__Socket *m, struct error **e
 	int res = make_socket(r, m, err), fd = made(r, m);
 
 	if (res == 0)
-		res = bind_name(fd, m, err);
+		res = bind_name(r, fd, m, err);
 	if (res == 0)
 		res = connect_others(r, m, fd, err);
 	if (res == 0)

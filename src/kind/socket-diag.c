@@ -59,7 +59,7 @@ static void take(const struct rtattr *a, struct unix_state *s)
 	}
 }
 
-/* The kernel's answer in a buffer of that size: its attributes begin at *ret, *ret_left bytes of them. */
+/* The kernel's answer in a buffer of that size: its attributes are at *ret, *ret_left bytes. */
 static int question(uint32_t inode, uint32_t show, void *buf, size_t size,
 		    const struct rtattr **ret, int *ret_left)
 {

@@ -21,7 +21,7 @@
 #include "base/str.h"
 #include "task/description.h"
 
-/* No kind has this tag: in c->shared, inodes of sockets that wait to be accepted, with the listener. */
+/* No kind has this tag: in c->shared, inodes of sockets that wait to be accepted, by whom. */
 #define WAITING (UINT32_MAX - 1)
 
 bool is_unix_socket(const struct file *f)

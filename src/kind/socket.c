@@ -306,6 +306,14 @@ static int socket_release(struct rebuild *r, struct rebuilt_file *f, struct erro
 	return m->repair && !r->options->tcp_close ? tcp_repair_finish(f->fd, m, err) : 0;
 }
 
+static void socket_undo(const struct rebuild *r, const ProtobufCMessage *message)
+{
+	const Rec__Socket *m = (const Rec__Socket *)message;
+
+	if (m->family == AF_UNIX && m->file)
+		unix_undo(r, m);
+}
+
 static void socket_ended(struct file *f, const ProtobufCMessage *message)
 {
 	const Rec__Socket *m = (const Rec__Socket *)message;
@@ -331,5 +339,6 @@ const struct kind kind_socket = {
 		.release = socket_release,
 		.may_end = socket_may_end,
 		.ended = socket_ended,
+		.undo = socket_undo,
 	},
 };

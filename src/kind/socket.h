@@ -150,6 +150,8 @@ int unix_check(const struct rebuild *r, const Rec__Socket *m, struct error **err
 /* ---- socket-connect.c ---- */
 
 int unix_open(struct rebuild *r, const Rec__Socket *m, struct error **err);
+/* The restore failed: the file of its name goes, if it was not there before. */
+void unix_undo(const struct rebuild *r, const Rec__Socket *m);
 /* The record of a Unix socket that is to be made; NULL: there is none with this id. */
 const Rec__Socket *unix_record(const struct rebuild *r, uint32_t id);
 /* The other end of a pair of the image; NULL: it is not there. */

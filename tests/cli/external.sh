@@ -36,6 +36,10 @@ def attempt(*calls):
             said += error.strerror.encode() + b"."
     return said
 
+if "bound" in sys.argv:
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind("own.sock")
+    bound.listen()
 if "socket" in sys.argv:
     connection = socket.socket(socket.AF_UNIX)
     connection.connect("../server.sock")
@@ -96,6 +100,19 @@ run again socket
 save again --external unix=reconnect
 [[ $(back again) == "greeting.5.3:hello." ]] || fail "not connected again"
 [[ $(back again --external unix=close) == ".Broken pipe.." ]] || fail "not closed at the restore"
+
+# A restore that fails leaves no file of a socket behind.
+run failing bound socket
+save failing --external unix=reconnect
+rm failing/own.sock
+kill -KILL "$server"
+wait_for 10 is_gone "$server" || fail "the server did not end"
+refuses 1 'cannot connect a socket to ../server.sock again' "$STASIS" restore failing.img
+[[ $(back failing --external unix=close) == ".Broken pipe.." && -S failing/own.sock ]] ||
+	fail "not closed when the server has gone"
+rm server/ready server.sock
+start server /usr/bin/python3 ../server.py
+wait_for 10 test -e server/ready || fail "no server"
 
 run left socket
 save left --external unix=inherit
