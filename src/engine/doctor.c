@@ -125,18 +125,18 @@ static void say_settings(struct text *t, const struct facts *f)
 static void say_count(struct text *t, long n, const char *what)
 {
 	if (n < 0)
-		text_add(t, ", %s not shown", what);
+		text_add(t, ", %ss not shown", what);
 	else
-		text_add(t, ", %ld %s", n, what);
+		text_add(t, ", %ld %s%s", n, what, n == 1 ? "" : "s");
 }
 
 static void say_tree(struct text *t, const struct ward *w)
 {
 	vec_each(p, &w->patients) {
-		text_add(t, "  %d (%s), user %u: %u threads", p->pid, p->status.name,
-			 p->status.uid[0], p->status.threads);
-		say_count(t, p->descriptors, "descriptors");
-		say_count(t, p->mappings, "mappings");
+		text_add(t, "  %d (%s), user %u", p->pid, p->status.name, p->status.uid[0]);
+		say_count(t, p->status.threads, "thread");
+		say_count(t, p->descriptors, "descriptor");
+		say_count(t, p->mappings, "mapping");
 		text_add(t, ", %" PRIu64 " KiB in use\n", p->memory / 1024);
 	}
 }
