@@ -122,7 +122,9 @@ static char *seccomp_words(const struct proc_status *st)
 {
 	if (st->seccomp == 1)
 		return strdup("strict");
-	return st->seccomp ? str_format("%u filters", st->seccomp_filters) : strdup("none");
+	return st->seccomp ? str_format("%u filter%s", st->seccomp_filters,
+					 st->seccomp_filters == 1 ? "" : "s")
+			   : strdup("none");
 }
 
 /* Of the kernel's format only that it is there: which it gives is what the probes tell. */

@@ -121,7 +121,7 @@ def check_gates():
         check(report["usable"] == usable, "usable", name)
         check(not operations[name]["works"], name, "behind a filter")
         check(operations[name]["mend"], "no remedy for", name)
-        check(setting(report, "seccomp, on ourselves")["value"] == "1 filters", "seccomp")
+        check(setting(report, "seccomp, on ourselves")["value"] == "1 filter", "seccomp")
         check(not operations["reading seccomp filters"]["works"], "who is filtered reads none")
 
 
