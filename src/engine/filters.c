@@ -112,12 +112,15 @@ static int refuse_filters(const struct proc_status *st, struct error **err)
 
 int filters_admit(struct thread *t, struct error **err)
 {
+	const struct thread *leader = task_leader(t->task);
+
 	if (!t->status.seccomp || priv_filter_suspend(t->tid, CAPTURE_OPTIONS) == 0)
 		return 0;
-	if (!are_ours(&t->status))
-		return refuse_filters(&t->status, err);
-	t->wary = true;
-	return 0;
+	/* Whoever has looked for the main thread has looked at all of them. */
+	t->wary = t != leader && leader->wary
+			  ? t->status.seccomp_filters == leader->status.seccomp_filters
+			  : are_ours(&t->status);
+	return t->wary ? 0 : refuse_filters(&t->status, err);
 }
 
 void filters_foresee(const struct proc_status *st, struct error **err)

@@ -93,13 +93,49 @@ static int capture_filters(const struct thread *t, Rec__Seccomp *m, struct error
 	}
 }
 
+static bool same_filters(const Rec__Seccomp *a, const Rec__Seccomp *b)
+{
+	if (a->n_filters != b->n_filters)
+		return false;
+	for (size_t i = 0; i < a->n_filters; i++) {
+		const Rec__SeccompFilter *f = a->filters[i], *g = b->filters[i];
+
+		if (f->log != g->log || f->program.len != g->program.len ||
+		    memcmp(f->program.data, g->program.data, f->program.len) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Threads mostly have the filters of the main one: then these are not there again. */
+static void point_to_main(const struct capture *c, const struct thread *t, Rec__Seccomp *m)
+{
+	uint32_t tid = (uint32_t)task_leader(t->task)->ns_tid;
+
+	if (!m->n_filters || m->tid == tid)
+		return;
+	vec_each(r, &c->records) {
+		const Rec__Seccomp *main = (const Rec__Seccomp *)r->message;
+
+		if (r->kind != &kind_seccomp || main->tid != tid || !same_filters(main, m))
+			continue;
+		for (size_t i = 0; i < m->n_filters; i++)
+			message_free(&m->filters[i]->base);
+		free(m->filters);
+		m->filters = NULL;
+		m->n_filters = 0;
+		m->as_thread = tid;
+		return;
+	}
+}
+
 static int seccomp_capture(struct capture *c, const struct thread *t, const struct batch *b,
 			   const struct asked *asked, ProtobufCMessage **ret, struct error **err)
 {
 	Rec__Seccomp *m;
 	int r = 0;
 
-	(void)c, (void)b, (void)asked;
+	(void)b, (void)asked;
 	if (!t->status.seccomp)
 		return 0;
 	m = kind_message(&kind_seccomp);
@@ -112,11 +148,13 @@ static int seccomp_capture(struct capture *c, const struct thread *t, const stru
 		m->inherited = t->status.seccomp_filters;
 	else if (m->mode == SECCOMP_MODE_FILTER)
 		r = capture_filters(t, m, err);
-	if (r < 0)
+	if (r < 0) {
 		message_free(&m->base);
-	else
-		*ret = &m->base;
-	return r;
+		return r;
+	}
+	point_to_main(c, t, m);
+	*ret = &m->base;
+	return 0;
 }
 
 /* ---- Validation ------------------------------------------------------------------- */
@@ -128,8 +166,10 @@ static int seccomp_validate(const ProtobufCMessage *message, struct error **err)
 
 	if (m->mode != SECCOMP_MODE_STRICT && m->mode != SECCOMP_MODE_FILTER)
 		return fail(err, EINVAL, "an impossible seccomp mode: %u", m->mode);
-	if ((m->mode == SECCOMP_MODE_FILTER) != (m->n_filters || m->inherited) ||
-	    (m->n_filters && m->inherited) || m->inherited > ALL_MAX)
+	/* Exactly one of the three says which filters. */
+	if (!!m->n_filters + !!m->inherited + !!m->as_thread !=
+		    (m->mode == SECCOMP_MODE_FILTER) ||
+	    m->as_thread == m->tid || m->inherited > ALL_MAX)
 		return fail(err, EINVAL, "a seccomp mode that does not go with its filters");
 	for (size_t i = 0; i < m->n_filters; i++) {
 		size_t len = m->filters[i]->program.len;
@@ -143,6 +183,34 @@ static int seccomp_validate(const ProtobufCMessage *message, struct error **err)
 			return fail(err, EINVAL, "seccomp filters of more than %u instructions", ALL_MAX);
 	}
 	return 0;
+}
+
+/* They are sorted by tag and owner. */
+static const Rec__Seccomp *find_record(const struct rebuild *r, uint32_t tid)
+{
+	size_t lo = 0, hi = r->states.count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct rebuilt_state *s = &r->states.items[mid];
+		uint32_t owner = kind_owner(s->message);
+
+		if (s->kind == &kind_seccomp && owner == tid)
+			return (const Rec__Seccomp *)s->message;
+		if (s->kind->tag < kind_seccomp.tag || (s->kind == &kind_seccomp && owner < tid))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+/* Whose filters it has: its own record, or that of the main thread.  NULL: an image that makes no sense. */
+static const Rec__Seccomp *filters_of(const struct rebuild *r, const Rec__Seccomp *m)
+{
+	const Rec__Seccomp *main = m && m->as_thread ? find_record(r, m->as_thread) : m;
+
+	return main && main->as_thread ? NULL : main;
 }
 
 static int check_inherited(const Rec__Seccomp *m, struct error **err)
@@ -167,11 +235,14 @@ static int seccomp_check(const struct rebuild *r, const ProtobufCMessage *messag
 
 	if (m->inherited)
 		return check_inherited(m, err);
+	if (!filters_of(r, m) || (m->as_thread && !filters_of(r, m)->n_filters))
+		return fail(err, EINVAL, "thread %u has the seccomp filters of thread %u, which has none",
+			    m->tid, m->as_thread);
 	if (!priv_can(PRIV_FILTERS_SUSPEND))
 		return refuse(err, EPERM, "restore it as root, and outside of any filter",
 			      "thread %u was under seccomp, and the restore could not go on under it",
 			      m->tid);
-	if (r->private_pids && m->n_filters && !m->no_new_privs)
+	if (r->private_pids && m->mode == SECCOMP_MODE_FILTER && !m->no_new_privs)
 		return refuse(err, EPERM, "use --pid=same or --pid=new",
 			      "thread %u has seccomp filters without no_new_privs, which takes root's "
 			      "rights to restore, and a private namespace has none", m->tid);
@@ -180,38 +251,18 @@ static int seccomp_check(const struct rebuild *r, const ProtobufCMessage *messag
 
 /* ---- Restore ---------------------------------------------------------------------- */
 
-static const Rec__Seccomp *find_record(const struct rebuild *r, uint32_t tid)
-{
-	vec_each(s, &r->states)
-		if (s->kind == &kind_seccomp && kind_owner(s->message) == tid)
-			return (const Rec__Seccomp *)s->message;
-	return NULL;
-}
-
-static bool same_filters(const Rec__Seccomp *a, const Rec__Seccomp *b)
-{
-	if (!a || !b || a->mode != b->mode || a->n_filters != b->n_filters ||
-	    a->no_new_privs != b->no_new_privs)
-		return false;
-	for (size_t i = 0; i < a->n_filters; i++) {
-		const Rec__SeccompFilter *f = a->filters[i], *g = b->filters[i];
-
-		if (f->log != g->log || f->program.len != g->program.len ||
-		    memcmp(f->program.data, g->program.data, f->program.len) != 0)
-			return false;
-	}
-	return true;
-}
-
 /* All threads of the process have the filters of the main one, which comes last. */
 static bool are_common(const struct rebuild *r, const struct rebuilt_task *t)
 {
 	const Rec__Seccomp *main = find_record(r, t->threads.items[0].record->tid);
 
-	vec_each(th, &t->threads)
-		if (!same_filters(main, find_record(r, th->record->tid)))
+	for (size_t i = 1; main && i < t->threads.count; i++) {
+		const Rec__Seccomp *m = find_record(r, t->threads.items[i].record->tid);
+
+		if (!m || m->as_thread != main->tid || m->no_new_privs != main->no_new_privs)
 			return false;
-	return t->threads.count > 1;
+	}
+	return main && t->threads.count > 1;
 }
 
 static void add_filter(struct batch *b, const Rec__SeccompFilter *f, uint64_t flags)
@@ -231,10 +282,11 @@ static int seccomp_rebuild(const struct rebuild *r, const struct rebuilt_thread 
 			   const ProtobufCMessage *message, struct batch *b, struct error **err)
 {
 	const Rec__Seccomp *m = (const Rec__Seccomp *)message;
-	bool common = m && m->n_filters && are_common(r, t->task);
+	const Rec__Seccomp *with = filters_of(r, m);
+	bool common = with && with->n_filters && are_common(r, t->task);
 
 	(void)err;
-	if (!m || m->inherited)
+	if (!m || !with || m->inherited)
 		return 0;
 	if (m->mode == SECCOMP_MODE_STRICT) {
 		batch_call(b, 0, SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
@@ -244,8 +296,8 @@ static int seccomp_rebuild(const struct rebuild *r, const struct rebuilt_thread 
 		return 0;
 	if (m->no_new_privs)
 		batch_call(b, 0, SYS_prctl, PR_SET_NO_NEW_PRIVS, 1);
-	for (size_t i = 0; i < m->n_filters; i++)
-		add_filter(b, m->filters[i], common ? SECCOMP_FILTER_FLAG_TSYNC : 0);
+	for (size_t i = 0; i < with->n_filters; i++)
+		add_filter(b, with->filters[i], common ? SECCOMP_FILTER_FLAG_TSYNC : 0);
 	return 0;
 }
 

@@ -87,6 +87,19 @@ static void test_validate(void **state)
 	m = record(SECCOMP_MODE_FILTER, 1);
 	add(m, 8);
 	assert_false(is_valid(m));
+	/* As another thread: that, and nothing besides. */
+	m = record(SECCOMP_MODE_FILTER, 0);
+	m->as_thread = 2;
+	assert_true(is_valid(m));
+	m = record(SECCOMP_MODE_FILTER, 0);
+	m->as_thread = m->tid;
+	assert_false(is_valid(m));
+	m = record(SECCOMP_MODE_FILTER, 1);
+	m->as_thread = 2;
+	assert_false(is_valid(m));
+	m = record(SECCOMP_MODE_STRICT, 0);
+	m->as_thread = 2;
+	assert_false(is_valid(m));
 }
 
 /* ---- Who shares with whom --------------------------------------------------------- */
