@@ -128,5 +128,5 @@ void give_own_terminal(const struct rebuild *r)
 	pthread_sigmask(SIG_BLOCK, &block, &old);
 	tcsetpgrp(terminal, group);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	killpg(group, SIGWINCH);
+	kill(group == getpgrp() ? root->pid : -group, SIGWINCH);
 }

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -428,6 +429,13 @@ static void forget_note(int master)
 		(void)!read(master, &note, 1);
 }
 
+/* The helper of a tool that was killed a moment ago may still be at it: for some milliseconds. */
+static void await_others(int slave)
+{
+	for (int tries = 0; flock(slave, LOCK_EX | LOCK_NB) < 0 && tries < 500; tries++)
+		usleep(200);
+}
+
 static int take_and_put(int master, int given_slave, struct terminal_queues *q)
 {
 	int slave = open_slave(master, given_slave, q), packet = 0, r;
@@ -437,6 +445,7 @@ static int take_and_put(int master, int given_slave, struct terminal_queues *q)
 		return slave;
 	if (q->discipline != N_TTY)
 		return -ENOTSUP;
+	await_others(slave);
 	if (ioctl(master, TCGETS2, &modes) < 0 || ioctl(master, TIOCGPKT, &packet) < 0)
 		return -errno;
 	take_all(master, slave, &modes, packet, q);

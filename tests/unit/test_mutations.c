@@ -85,6 +85,9 @@ static void open_objects(void)
 	any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (bind(fd, (struct sockaddr *)&any, sizeof any) < 0 || listen(fd, 5) < 0)
 		_exit(1);
+	fd = posix_openpt(O_RDWR | O_NOCTTY);
+	if (unlockpt(fd) < 0 || open(ptsname(fd), O_RDWR | O_NOCTTY) < 0 || write(fd, "a\nb", 3) != 3)
+		_exit(1);
 	open("/usr", O_RDONLY | O_DIRECTORY);
 	open("/etc/passwd", O_RDONLY);
 	open("/proc/self/status", O_RDONLY);
