@@ -101,6 +101,21 @@ static bool is_idle(const struct file *master, const struct file *slave)
 	       ioctl(slave->own, TIOCGETD, &discipline) == 0 && discipline == 0;
 }
 
+/* Modes that cannot be changed: what is seen to wait cannot be put back as it was. */
+static int capture_locked(const struct file *master, const struct file *slave,
+			  Rec__TerminalMaster *m, struct error **err)
+{
+	int exclusive = 0;
+
+	if ((pending(master->own, POLLIN) & POLLIN) ||
+	    (slave && (pending(slave->own, POLLIN) & POLLIN)))
+		return refuse(err, EBUSY, "try again when it has been read",
+			      "something waits in /dev/pts/%u, whose modes are locked", m->number);
+	if (slave && ioctl(slave->own, TIOCGEXCL, &exclusive) == 0)
+		m->exclusive = exclusive;
+	return 0;
+}
+
 static int capture_queues(struct capture *c, const struct file *f, Rec__TerminalMaster *m,
 			  struct error **err)
 {
@@ -114,6 +129,8 @@ static int capture_queues(struct capture *c, const struct file *f, Rec__Terminal
 	m->opened = slave || (pending(f->own, POLLIN) & POLLHUP);
 	if (!m->opened || is_idle(f, slave))
 		return 0;
+	if (m->termios_locked.len)
+		return capture_locked(f, slave, m, err);
 	q = terminal_queues_read(f->own, slave ? slave->own : -1, &found);
 	if (!q) {
 		error_wrap(&found, 0, "/dev/pts/%u", m->number);
@@ -190,10 +207,12 @@ static int master_validate(const ProtobufCMessage *message, struct error **err)
 
 	if (r < 0)
 		return r;
-	if ((m->file->flags & O_ACCMODE) != O_RDWR || !path_valid(m->path) || !str_ends(m->path, "/ptmx") || m->number > INT_MAX ||
+	if ((m->file->flags & O_ACCMODE) != O_RDWR || !path_valid(m->path) ||
+	    !str_ends(m->path, "/ptmx") || m->number > INT_MAX ||
 	    m->termios.len != sizeof(struct termios2) ||
-	    (m->termios_locked.len && m->termios_locked.len != sizeof(struct termios)) || m->rows > UINT16_MAX ||
-	    m->columns > UINT16_MAX || m->width > UINT16_MAX || m->height > UINT16_MAX ||
+	    (m->termios_locked.len && m->termios_locked.len != sizeof(struct termios)) ||
+	    m->rows > UINT16_MAX || m->columns > UINT16_MAX || m->width > UINT16_MAX ||
+	    m->height > UINT16_MAX ||
 	    m->stopped > REC__TERMINAL_MASTER__STOPPED__BY_CALL)
 		return fail(err, EINVAL, "a pseudo-terminal that makes no sense");
 	return validate_queues(m, err);
