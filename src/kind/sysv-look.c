@@ -7,7 +7,10 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "priv/userns.h"
@@ -34,11 +37,38 @@ union semun {
 	unsigned short *array;
 };
 
-static uint32_t user_of(const struct sysv_table *t, pid_t pid)
+uint64_t sysv_last_use(const struct sysv_object *o)
 {
-	for (size_t i = 0; pid > 0 && i < t->processes; i++)
-		if (t->pids[i] == pid)
-			return (uint32_t)i + 1;
+	uint64_t used = o->used[0] > o->used[1] ? o->used[0] : o->used[1];
+
+	/* SETVAL, for one, does not count as an operation. */
+	return used > o->changed ? used : o->changed;
+}
+
+uint64_t sysv_time(uint64_t ticks)
+{
+	struct timespec now, running;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &running);
+	return (uint64_t)(now.tv_sec - running.tv_sec) + ticks / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+/*
+ * The kernel keeps numbers, which others get in turn.  A process that began after the last use of
+ * what is another user's only has the number of who used it.  With what is its own user's
+ * we do not rely on the clock, which may have been set: too much is saved rather than too little.
+ */
+static bool may_have_used(const struct sysv_process *p, const struct sysv_object *o)
+{
+	return p->uid == o->uid || p->began <= sysv_last_use(o);
+}
+
+static uint32_t user_of(const struct sysv_table *t, const struct sysv_object *o, pid_t pid)
+{
+	for (size_t i = 0; pid > 0 && i < t->process_count; i++)
+		if (t->processes[i].pid == pid)
+			return may_have_used(&t->processes[i], o) ? (uint32_t)i + 1 : 0;
 	return 0;
 }
 
@@ -51,7 +81,7 @@ static void note_user(struct sysv_object *o, uint32_t user)
 /* Whoever was the last to use it, or a part of it. */
 static void note_use(const struct sysv_table *t, struct sysv_object *o, pid_t pid)
 {
-	uint32_t user = user_of(t, pid);
+	uint32_t user = user_of(t, o, pid);
 
 	if (user)
 		note_user(o, user);
@@ -95,8 +125,10 @@ static void look_at_segments(struct sysv_table *t)
 			continue;
 		o->size = d.shm_segsz;
 		o->count = d.shm_nattch;
-		note_user(o, user_of(t, d.shm_cpid));
-		note_user(o, user_of(t, d.shm_lpid));
+		o->used[0] = (uint64_t)d.shm_atime;
+		o->used[1] = (uint64_t)d.shm_dtime;
+		note_user(o, user_of(t, o, d.shm_cpid));
+		note_user(o, user_of(t, o, d.shm_lpid));
 	}
 }
 
@@ -116,7 +148,7 @@ static void look_at_sets(struct sysv_table *t)
 			continue;
 		o->size = d.sem_nsems;
 		o->used[0] = (uint64_t)d.sem_otime;
-		for (size_t n = 0; t->processes && n < d.sem_nsems; n++)
+		for (size_t n = 0; t->process_count && n < d.sem_nsems; n++)
 			note_use(t, o, semctl(id, (int)n, GETPID));
 	}
 }
@@ -157,13 +189,13 @@ static int look(void *arg)
 static struct sysv_table *new_table(size_t processes)
 {
 	size_t bytes = sizeof(struct sysv_table) + OBJECTS_MAX * sizeof(struct sysv_object) +
-		       processes * sizeof(pid_t);
+		       processes * sizeof(struct sysv_process);
 	struct sysv_table *t = priv_shared(bytes);
 
 	if (t) {
 		t->bytes = bytes;
-		t->processes = processes;
-		t->pids = (pid_t *)&t->list[OBJECTS_MAX];
+		t->process_count = processes;
+		t->processes = (struct sysv_process *)&t->list[OBJECTS_MAX];
 	}
 	return t;
 }
@@ -213,8 +245,14 @@ int sysv_scan(const struct capture *c, struct sysv_table **ret, struct error **e
 	*ret = t;
 	if (!t)
 		return fail(err, ENOMEM, "out of memory");
-	for (size_t i = 0; i < t->processes; i++)
-		t->pids[i] = c->tree.tasks.items[i]->pid;
+	for (size_t i = 0; i < t->process_count; i++) {
+		const struct task *task = c->tree.tasks.items[i];
+		struct stat st = {0};
+
+		fstat(task->proc, &st);
+		t->processes[i] = (struct sysv_process){task->pid, st.st_uid,
+							sysv_time(task->stat.starttime)};
+	}
 	r = priv_within(within, look, t);
 	if (r < 0)
 		return refuse(err, -r, "run the tool in that namespace",

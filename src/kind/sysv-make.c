@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/msg.h>
@@ -217,19 +218,42 @@ static void send_message(uint64_t id, const Rec__SysvMessage *m, struct batch *b
 	batch_call(b, 0, SYS_msgsnd, id, at, m->text.len, IPC_NOWAIT);
 }
 
+/*
+ * Its last user is the program again: by that the next checkpoint finds it.  A message is sent and taken
+ * back, of a type that no other has.
+ */
+static void touch_queue(const Rec__SysvQueue *m, struct batch *b)
+{
+	uint64_t type = LONG_MAX, at;
+	bool used;
+
+	do {
+		used = false;
+		for (size_t i = 0; i < m->n_messages; i++)
+			used = used || m->messages[i]->type == type;
+		type -= used;
+	} while (used);
+	at = batch_put(b, &type, sizeof type);
+	/* There may be no room: then messages tell whose it is. */
+	batch_call(b, BATCH_MAY_FAIL, SYS_msgsnd, (uint64_t)m->object->id, at, 0, IPC_NOWAIT);
+	batch_call(b, BATCH_MAY_FAIL, SYS_msgrcv, (uint64_t)m->object->id, at, 0, type, IPC_NOWAIT);
+}
+
 static void make_queue(const struct rebuild *r, const Rec__SysvQueue *m, struct batch *b)
 {
 	uint64_t id = (uint64_t)m->object->id;
 	struct msqid_ds d = {.msg_perm = permissions(m->object), .msg_qbytes = m->limit};
 
 	/* One that was left as it was has the messages that it had. */
-	if (!sysv_is_new(r, SYSV_MSG, m->object->id))
-		return;
-	sysv_add_number(SYSV_MSG, m->object->id, b);
-	batch_call(b, 0, SYS_msgget, (uint64_t)m->object->key, making_flags(m->object));
-	for (size_t i = 0; i < m->n_messages; i++)
-		send_message(id, m->messages[i], b);
-	batch_call(b, 0, SYS_msgctl, id, IPC_SET, batch_put(b, &d, sizeof d));
+	if (sysv_is_new(r, SYSV_MSG, m->object->id)) {
+		sysv_add_number(SYSV_MSG, m->object->id, b);
+		batch_call(b, 0, SYS_msgget, (uint64_t)m->object->key, making_flags(m->object));
+		for (size_t i = 0; i < m->n_messages; i++)
+			send_message(id, m->messages[i], b);
+	}
+	touch_queue(m, b);
+	if (sysv_is_new(r, SYSV_MSG, m->object->id))
+		batch_call(b, 0, SYS_msgctl, id, IPC_SET, batch_put(b, &d, sizeof d));
 }
 
 int sysv_rebuild(const struct rebuild *r, const struct rebuilt_thread *t, const ProtobufCMessage *base,

@@ -15,8 +15,6 @@
 #include <sys/msg.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -257,25 +255,17 @@ static uint64_t beginning_of(pid_t pid)
 {
 	cleanup_free char *path = str_format("/proc/%d/stat", pid), *text = NULL;
 	ssize_t n = path ? fd_slurp(AT_FDCWD, path, &text) : -ENOMEM;
-	struct timespec now, running;
 	struct proc_stat st;
 
 	if (n < 0 || stat_parse(text, (size_t)n, &st) < 0 || st.state == 'Z')
 		return UINT64_MAX;
-	clock_gettime(CLOCK_REALTIME, &now);
-	clock_gettime(CLOCK_BOOTTIME, &running);
-	return (uint64_t)(now.tv_sec - running.tv_sec) +
-	       st.starttime / (uint64_t)sysconf(_SC_CLK_TCK);
+	return sysv_time(st.starttime);
 }
 
 /* Another program uses it, too.  Who began after the last use only has the number of one that is gone. */
 static int check_outsider(const struct sysv_object *o, struct error **err)
 {
-	uint64_t used = o->used[0] > o->used[1] ? o->used[0] : o->used[1];
-
-	/* SETVAL does not count as an operation, but it changes the set. */
-	used = used > o->changed ? used : o->changed;
-	if (!o->outsider || beginning_of(o->outsider) > used)
+	if (!o->outsider || beginning_of(o->outsider) > sysv_last_use(o))
 		return 0;
 	return refuse(err, EBUSY, "checkpoint all of its users together, or end that process",
 		      "process %d, which is not part of the program, uses it as well", o->outsider);

@@ -35,16 +35,23 @@ struct sysv_object {
 	uint64_t changed;
 	uint64_t size;       /* bytes of a segment or of a queue's limit, semaphores of a set */
 	uint64_t count;      /* attachments, messages */
-	uint64_t used[2];    /* otime of a set; stime and rtime of a queue */
+	uint64_t used[2];    /* otime of a set; stime and rtime of a queue; atime and dtime */
 	pid_t outsider;      /* of a set or queue: somebody else used it as well; 0: nobody */
 	uint32_t user;       /* 1 + the index in the tree of the first process whose it is; 0: none */
+};
+
+/* A process of the tree. */
+struct sysv_process {
+	pid_t pid;           /* as the tool sees it */
+	uid_t uid;
+	uint64_t began;      /* seconds since the epoch */
 };
 
 struct sysv_table {
 	size_t count;
 	size_t bytes;        /* of this memory */
-	size_t processes;
-	pid_t *pids;         /* of the tree, as the tool sees them */
+	size_t process_count;
+	struct sysv_process *processes;
 	struct sysv_object list[];
 };
 
@@ -56,6 +63,11 @@ int sysv_scan(const struct capture *c, struct sysv_table **ret, struct error **e
 const struct sysv_table *sysv_look_at(struct capture *c, struct error **err);
 void sysv_table_free(struct sysv_table **t);
 #define cleanup_sysv_table __attribute__((cleanup(sysv_table_free)))
+
+/* When it was used last, or changed. */
+uint64_t sysv_last_use(const struct sysv_object *o);
+/* Clock ticks since the boot as seconds since the epoch. */
+uint64_t sysv_time(uint64_t ticks);
 
 const struct sysv_object *sysv_find(const struct sysv_table *t, enum sysv_type type, int id);
 /* For priv_within(): a process of the tree when its IPC namespace is another one than ours, else -1. */

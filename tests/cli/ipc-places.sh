@@ -5,7 +5,7 @@
 . "$STASIS_SOURCE/tests/cli/_lib.sh"
 
 command -v cc >/dev/null && command -v ipcrm >/dev/null || skip "there is no compiler, or no ipcrm"
-for name in ipc_shm ipc_shm_tree ipc_sem; do
+for name in ipc_shm ipc_shm_tree ipc_sem ipc_msg; do
 	cc -std=gnu17 -D_GNU_SOURCE -o "$name.bin" "$STASIS_SOURCE/tests/kind/$name.c"
 done
 
@@ -14,11 +14,11 @@ objects() {
 	"$STASIS" show --json image | grep -oE '"object":\{"id":[0-9]+' | grep -oE '[0-9]+$' | sort -u
 }
 
-# exist LETTER: which of them are there (m: segments, s: sets).
+# exist LETTER: which of them are there (m: segments, s: sets, q: queues).
 exist() {
 	local id
 	for id in $(objects); do
-		ipcs "-$1" -i "$id" 2>/dev/null | grep -qE "(shmid|semid)=$id\$" && echo "$id" || true
+		ipcs "-$1" -i "$id" 2>/dev/null | grep -qE "(shmid|semid|msqid)=$id\$" && echo "$id" || true
 	done
 }
 
@@ -51,12 +51,19 @@ passes() {
 	wait_for 20 grep -q '^passed$' "$name/log" || fail "$name did not pass: $(cat "$name/log")"
 }
 
-# Those that are gone are made again.
-for name in ipc_shm ipc_shm_tree ipc_sem; do
+# Those that are there are used again, and are still the program's: what is gone then is made again.
+for name in ipc_shm ipc_shm_tree ipc_sem ipc_msg; do
 	letter=m
 	[[ $name != ipc_sem ]] || letter=s
+	[[ $name != ipc_msg ]] || letter=q
 	prepare "$name" --kill
 	[[ $(exist $letter) == "$(objects)" ]] || fail "--kill has removed some"
+	expect 0 "$STASIS" restore --detach image
+	again=$(cat said.out)
+	[[ $(readlink "/proc/$again/ns/ipc") == "$(readlink /proc/self/ns/ipc)" ]] ||
+		fail "$name does not use what is there"
+	expect 0 "$STASIS" checkpoint --kill -o image "$again"
+	wait_for 10 is_gone "$again"
 	remove $letter
 	passes "$name"
 	wait_for 5 nobody_there
