@@ -238,6 +238,9 @@ static int seccomp_check(const struct rebuild *r, const ProtobufCMessage *messag
 	if (!filters_of(r, m) || (m->as_thread && !filters_of(r, m)->n_filters))
 		return fail(err, EINVAL, "thread %u has the seccomp filters of thread %u, which has none",
 			    m->tid, m->as_thread);
+	/* The rest was, or will be, said of the main thread. */
+	if (m->as_thread && m->no_new_privs == filters_of(r, m)->no_new_privs)
+		return 0;
 	if (!priv_can(PRIV_FILTERS_SUSPEND))
 		return refuse(err, EPERM, "restore it as root, and outside of any filter",
 			      "thread %u was under seccomp, and the restore could not go on under it",

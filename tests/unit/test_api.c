@@ -3,6 +3,7 @@
  * without an error to fill, children of one's own, capabilities that come back.
  */
 #include <errno.h>
+#include <limits.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -105,6 +106,12 @@ static void bad_arguments(void **state)
 	expect_error(&err, STASIS_REFUSED, "/does/not/exist");
 	assert_int_equal(stasis_show(image, (enum stasis_format)5, &text, &err), -EINVAL);
 	expect_error(&err, STASIS_USAGE, "format");
+	assert_int_equal(stasis_doctor(0, STASIS_RECORDS, &text, &err), -EINVAL);
+	expect_error(&err, STASIS_USAGE, "format");
+	assert_int_equal(stasis_doctor(-1, STASIS_JSON, &text, &err), -EINVAL);
+	expect_error(&err, STASIS_USAGE, "process number");
+	assert_int_equal(stasis_doctor(INT_MAX, STASIS_JSON, &text, &err), -ESRCH);
+	expect_error(&err, STASIS_REFUSED, "there is no process");
 	assert_ptr_equal(process, image);
 	assert_ptr_equal(text, image);
 }
@@ -270,6 +277,32 @@ static void text_of_an_image(void **state)
 	unlink(image);
 }
 
+/* Nothing of the caller's is touched by the trying: no signal, no child left to wait for. */
+static void what_works_here(void **state)
+{
+	sigset_t block, before, pending;
+	pid_t pid = start_child(1000, 0);
+	char *text = NULL;
+
+	(void)state;
+	sigemptyset(&block);
+	sigaddset(&block, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &block, &before);
+	assert_int_equal(stasis_doctor(0, STASIS_SUMMARY, &text, NULL), STASIS_WELL);
+	assert_non_null(strstr(text, "can be saved and brought back here"));
+	free(text);
+	assert_true(sigpending(&pending) == 0 && !sigismember(&pending, SIGCHLD));
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	assert_int_equal(stasis_doctor(pid, STASIS_JSON, &text, NULL), STASIS_WELL);
+	assert_non_null(strstr(text, "\"can_be_saved\": true"));
+	free(text);
+	assert_int_equal(stasis_doctor(getpid(), STASIS_JSON, &text, NULL), STASIS_OBSTACLES);
+	assert_non_null(strstr(text, "this program itself"));
+	free(text);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), 0);
+	end_child(pid);
+}
+
 static void name_image(void)
 {
 	const char *folder = getenv("SCRATCH");
@@ -286,6 +319,7 @@ int main(void)
 		cmocka_unit_test(own_child),		   cmocka_unit_test(stops_are_told),
 		cmocka_unit_test(smaller_structs),	   cmocka_unit_test(progress_is_told),
 		cmocka_unit_test(failure_leaves_nothing),  cmocka_unit_test(text_of_an_image),
+		cmocka_unit_test(what_works_here),
 	};
 
 	name_image();
