@@ -289,7 +289,9 @@ int unix_fill_done(struct rebuild *r, struct rebuilt_file *f, struct error **err
 		return res;
 	if (unix_alone(r, m))
 		close_other(r, m, f->fd);
-	else if (m->shutdown && shutdown(f->fd, how[m->shutdown]) < 0)
+	/* The end of the other one has done that to a stream. */
+	if (m->shutdown && !(unix_alone(r, m) && m->type != SOCK_DGRAM) &&
+	    shutdown(f->fd, how[m->shutdown]) < 0)
 		return fail_errno(err, errno, "cannot shut a socket down");
 	/* On its way through another one: no process has it, to do that itself. */
 	if (m->state == REC__SOCKET__STATE__LISTENING && !f->in_slot &&
