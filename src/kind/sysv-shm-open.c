@@ -216,10 +216,7 @@ int sysv_shm_map(const struct rebuild *r, const struct rebuilt_task *t, struct r
 	const Rec__SysvShm *m = shm_record(f);
 	struct rebuilt_file *owner = rebuilt_file(r, m->content);
 	bool read_only = (m->file->flags & O_ACCMODE) == O_RDONLY, first = !owner->made;
-	uint64_t flags = (read_only ? SHM_RDONLY : 0) |
-			 (m->executable || (a->prot & PROT_EXEC) ? SHM_EXEC : 0);
-	uint32_t given = PROT_READ | (read_only ? 0 : PROT_WRITE) |
-			 (flags & SHM_EXEC ? PROT_EXEC : 0);
+	uint64_t flags = read_only ? SHM_RDONLY : 0;
 	uint64_t size = whole_pages(m->size), place;
 	int res = find_place(t, b, size, &place, err);
 
@@ -234,7 +231,8 @@ int sysv_shm_map(const struct rebuild *r, const struct rebuilt_task *t, struct r
 	/* Only now: one that was removed goes with its last attachment. */
 	if (res == 0 && first)
 		batch_call(b, 0, SYS_munmap, place, size);
-	if (res == 0 && a->prot != given)
+	/* Not by SHM_EXEC, which asks for a permission; whoever has it attached needs none. */
+	if (res == 0)
 		batch_call(b, 0, SYS_mprotect, a->start, a->end - a->start, a->prot);
 	return res;
 }

@@ -156,11 +156,6 @@ static int check_users(const struct capture *c, const struct sysv_object *o, str
 		      o->count - mine, o->count);
 }
 
-static bool maps_executable(const struct file *f)
-{
-	return f->area && (f->area->prot & PROT_EXEC);
-}
-
 static int shm_fill(struct capture *c, struct file *f, Rec__SysvShm *m, struct error **err)
 {
 	const struct sysv_table *table = sysv_look_at(c, err);
@@ -183,7 +178,6 @@ static int shm_fill(struct capture *c, struct file *f, Rec__SysvShm *m, struct e
 		return fail(err, ENOMEM, "out of memory");
 	m->removed = o->mode & SHM_DEST;
 	m->locked = o->mode & SHM_LOCKED;
-	m->executable = maps_executable(f);
 	/* A removed one has lost its key, but not the name that is made of it. */
 	if (m->removed)
 		m->object->key = (int32_t)strtoul(f->link + strlen("/SYSV"), NULL, 16);

@@ -1,4 +1,4 @@
-/* System V shared memory: its number, key, permissions, content, and how it is attached. */
+/* System V shared memory: its number, key, permissions, content, lock, and how it is attached. */
 #include <sys/shm.h>
 
 #include "ipc.h"
@@ -23,6 +23,7 @@ int main(void)
 	strcpy(memory, "shared");
 	strcpy(memory + SIZE - 5, "end");
 	strcpy(alone, "alone");
+	CHECK_EQ(shmctl(other, SHM_LOCK, NULL), 0);
 	/* One that nobody has attached. */
 	detached = shmat(loose, NULL, 0);
 	CHECK(detached != (char *)-1);
@@ -43,6 +44,8 @@ int main(void)
 	CHECK_EQ(d.shm_perm.uid, geteuid());
 	CHECK_EQ(d.shm_perm.gid, getegid());
 	CHECK_EQ(d.shm_perm.__key, test_key());
+	CHECK_EQ(shmctl(other, IPC_STAT, &d), 0);
+	CHECK_EQ(d.shm_perm.mode, 0600 | SHM_LOCKED);
 	again = shmget(test_key(), 0, 0);
 	CHECK_EQ(again, id);
 	CHECK_EQ(shmdt(reading), 0);

@@ -21,11 +21,14 @@ int main(void)
 	CHECK_EQ(munmap(memory + 3 * PAGE, 2 * PAGE), 0);
 	CHECK_EQ(mprotect(memory + 7 * PAGE, PAGE, PROT_NONE), 0);
 	CHECK_EQ(mprotect(memory + 6 * PAGE, PAGE, PROT_READ), 0);
+	CHECK_EQ(mprotect(memory + 5 * PAGE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC), 0);
+	memory[5 * PAGE + 1] = (char)0xc3; /* ret */
 
 	test_ready();
 
 	CHECK(memory[PAGE] == 'b' && memory[2 * PAGE] == 'c' && memory[5 * PAGE] == 'f');
 	CHECK_EQ(memory[6 * PAGE], 'g');
+	((void (*)(void))(memory + 5 * PAGE + 1))();
 	CHECK(mincore(memory, PAGE, &there) < 0 && errno == ENOMEM);
 	CHECK(mincore(memory + 4 * PAGE, PAGE, &there) < 0 && errno == ENOMEM);
 	CHECK_EQ(mprotect(memory + 7 * PAGE, PAGE, PROT_READ | PROT_WRITE), 0);
