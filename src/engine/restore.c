@@ -109,7 +109,8 @@ static int raise_file_limit(struct work *w, struct error **err)
 		if (m->n_slots && m->slots[m->n_slots - 1]->fd + 1u > need)
 			need = m->slots[m->n_slots - 1]->fd + 1u;
 	}
-	if (need <= w->files.rlim_cur)
+	/* Other ends, and what contents are written through, may be as many again. */
+	if (need + w->rebuild.files.count <= w->files.rlim_cur)
 		return 0;
 	all = w->files;
 	all.rlim_cur = all.rlim_max;
