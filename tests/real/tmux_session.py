@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # tmux with two windows, a shell that has a variable, and vim with unsaved changes: the server is
-# brought back, and somebody attaches to it from another terminal.
+# brought back, and somebody attaches to it from another terminal; also when somebody was attached.
 # LEVELS: none cap root
 import os
+import re
 import signal
 
 from _program import STASIS, Program, Trouble, expect, main, need, run, stasis, until
@@ -61,6 +62,20 @@ def look_in_from_a_terminal():
     client.wait()
 
 
+def with_somebody_attached(server):
+    """His terminal and his client are not the server's: it comes back without them."""
+    client = Program("tmux", "attach", "-t", "s:1", terminal=True, env=TERMINAL)
+    client.type("clear; echo $VALUE-again\r")
+    client.wait_for_screen("kept-again")
+    stasis("checkpoint", "--kill", "--external", "unix=close", "-o", "attached.stasis", str(server))
+    client.wait(1)  # "server exited unexpectedly"
+    client.restore("attached.stasis", "--detach", terminal=True)
+    client.wait()
+    on_screen(1, "kept-again")
+    expect(tmux("list-clients") == "", "somebody is attached still")
+    return int(re.match(r"\d+", client.screen()).group())
+
+
 def test():
     need("tmux", "vim")
     os.environ.update(TERMINAL)
@@ -99,6 +114,7 @@ def test():
         until(lambda: "more" in open("text").read(), "that vim saves")
         with open("text") as file:
             expect(file.read() == "first, changed more\nsecond\n", "the file has something else")
+        server = with_somebody_attached(server)
         tmux("kill-server")
         until(lambda: gone(server), "the end of the restored server")
     finally:
