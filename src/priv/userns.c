@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +72,11 @@ int priv_mount_private_proc(struct error **err)
 
 __attribute__((noreturn)) static void within_main(int pidfd, int (*job)(void *arg), void *arg)
 {
+	/*
+	 * In there others may have all capabilities, and we share our descriptors with it.  Of what is
+	 * not dumpable they would need them in the namespace where the tool was executed.
+	 */
+	prctl(PR_SET_DUMPABLE, 0);
 	if (setns(pidfd, CLONE_NEWUSER | CLONE_NEWIPC) < 0)
 		_exit(errno);
 	_exit(-job(arg));
