@@ -73,7 +73,7 @@ def with_somebody_attached(server):
     client.wait()
     on_screen(1, "kept-again")
     expect(tmux("list-clients") == "", "somebody is attached still")
-    return int(re.match(r"\d+", client.screen()).group())
+    return int(re.search(r"(\d+)\r\n", client.screen()).group(1))
 
 
 def test():
