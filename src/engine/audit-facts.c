@@ -142,6 +142,8 @@ void audit_facts(struct audit_scene *s)
 	f->yama = read_number("/proc/sys/kernel/yama/ptrace_scope", 0);
 	f->free_userfaultfd = read_number("/proc/sys/vm/unprivileged_userfaultfd", 0) == 1;
 	f->memfd_noexec = read_number("/proc/sys/vm/memfd_noexec", 0);
+	f->no_namespaces = read_number("/proc/sys/user/max_user_namespaces", 1) == 0 ||
+			   read_number("/proc/sys/user/max_pid_namespaces", 1) == 0;
 	f->sys_read_only = statvfs("/proc/sys/kernel", &sys) == 0 && sys.f_flag & ST_RDONLY;
 	s->has_map_files = access("/proc/self/map_files", F_OK) == 0;
 }

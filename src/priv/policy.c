@@ -105,7 +105,7 @@ static struct policy_answer proc_entry(CALL, mode_t mode, unsigned int want)
 
 	if (facts->hidepid && may_ptrace(caller, victim, facts, false).result < 0 &&
 	    (facts->hidepid == 4 || !facts->hidepid_gid || caller->gid != facts->hidepid_gid))
-		return deny(facts->hidepid == 1 ? EPERM : ENOENT, WHY_HIDEPID);
+		return deny(facts->hidepid == 2 ? ENOENT : EPERM, WHY_HIDEPID);
 	if (!mode_permits(caller, &entry, want))
 		return deny(EACCES, WHY_MODE);
 	return permit(WHY_FREE);
@@ -266,11 +266,14 @@ static struct policy_answer userfault(enum access access, const struct policy_ca
 static struct policy_answer in_own_namespaces(const struct policy_caller *caller,
 					      const struct policy_facts *facts)
 {
-	if (facts->own_namespaces == 0 ||
-	    (facts->own_namespaces == -EPERM &&
-	     policy_capable(caller, facts->initial, CAP_SYS_ADMIN)))
-		return permit(WHY_CAPABLE);
-	return deny(-facts->own_namespaces, WHY_NAMESPACES);
+	int refused = facts->own_namespaces;
+
+	/* Debian's kernel.unprivileged_userns_clone=0 is for those who are not. */
+	if (refused == -EPERM && policy_capable(caller, facts->initial, CAP_SYS_ADMIN))
+		refused = 0;
+	if (refused == 0 && facts->no_namespaces)
+		refused = -ENOSPC;
+	return refused ? deny(-refused, WHY_NAMESPACES) : permit(WHY_CAPABLE);
 }
 
 /* ---- What they differ in --------------------------------------------------------------- */

@@ -113,6 +113,7 @@ struct policy_facts {
 	bool sys_read_only;    /* /proc/sys is mounted read-only */
 	int memfd_noexec;      /* vm.memfd_noexec */
 	int own_namespaces;    /* 0, or -errno that an ordinary user hears who wants one */
+	bool no_namespaces;    /* user.max_user_namespaces or max_pid_namespaces is 0 */
 	struct policy_file uffd_device;
 	const struct policy_ns *initial;  /* user namespace */
 	const struct policy_ns *pid_owner; /* of the pid namespace */
