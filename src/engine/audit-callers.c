@@ -258,5 +258,7 @@ void audit_callers_begin(struct audit_scene *s)
 						       : "it cannot be become",
 				 strerror(-party->unmade));
 	}
-	s->facts.own_namespaces = s->callers[CALLER_USERNS].party.unmade;
+	/* Uid 0 of a namespace may have one of its own, and lacks only the right to be its root. */
+	s->facts.own_namespaces =
+		s->user.uid == 0 ? 0 : s->callers[CALLER_USERNS].party.unmade;
 }

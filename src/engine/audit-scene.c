@@ -160,6 +160,11 @@ int audit_scene_begin(struct audit_scene *s, struct error **err)
 	r = make_guardian(s, err);
 	if (r == 0)
 		audit_callers_begin(s);
+	if (r == 0 && s->callers[CALLER_NONE].party.unmade < 0) {
+		/* A namespace in which the chosen ids mean nobody, or groups cannot be left. */
+		s->user = s->other = s->third = s->self;
+		audit_callers_begin(s);
+	}
 	if (r == 0)
 		r = audit_victims_begin(s, err);
 	if (r == 0)
