@@ -202,12 +202,17 @@ static int settle_files(struct rebuild *r, struct error **err)
 
 static int prepare_task(const struct rebuild *r, struct rebuilt_task *t, struct error **err)
 {
+	struct batch b cleanup_batch = {0};
 	int res = enter_task(t, err);
 
 	if (res == 0 && !t->memory_of)
 		res = finish_space(r, t, t->injection, err);
+	if (res == 0 && batch_init(&b, t->injection->region) < 0)
+		res = fail(err, ENOMEM, "out of memory");
 	if (res == 0)
-		res = rebuild_states(r, &t->threads.items[0], PHASE_EARLY, t->injection, err);
+		res = rebuild_states(r, &t->threads.items[0], PHASE_EARLY, t->injection, &b, err);
+	if (res == 0 && b.count)
+		res = run_batch(t->injection, &b, "restoring a process", err);
 	if (res == 0 && !t->files_of)
 		res = arrange_descriptors(r, t, err);
 	return res;

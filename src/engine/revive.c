@@ -153,56 +153,57 @@ static const ProtobufCMessage *state_of(const struct rebuild *r, const struct ki
 	return find_state(r, k, k->state->per_thread ? th->record->tid : th->task->record->pid);
 }
 
-int rebuild_states(const struct rebuild *r, const struct rebuilt_thread *th, enum state_phase phase,
-		   struct injection *in, struct error **err)
+/* What a process has only once is much at times: it gets a batch of its own. */
+static int rebuild_process_state(const struct rebuild *r, const struct kind *k,
+				 const struct rebuilt_thread *th, struct injection *in,
+				 struct batch *b, struct error **err)
 {
-	struct batch b cleanup_batch = {0};
+	cleanup_free char *doing = str_format("restoring %s", k->name);
+	int res = b->count ? run_batch(in, b, "restoring a thread", err) : 0;
+
+	if (res == 0 && k->state->rebuild)
+		res = k->state->rebuild(r, th, state_of(r, k, th), b, err);
+	if (res == 0 && b->count)
+		res = run_batch(in, b, doing ? doing : k->name, err);
+	if (res == 0 && k->state->rebuild_outside)
+		res = k->state->rebuild_outside(r, th, state_of(r, k, th), err);
+	return res;
+}
+
+int rebuild_states(const struct rebuild *r, const struct rebuilt_thread *th, enum state_phase phase,
+		   struct injection *in, struct batch *b, struct error **err)
+{
 	int res = 0;
 
-	if (batch_init(&b, in->region) < 0)
-		return fail(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < kinds_count && res == 0; i++) {
 		const struct kind *k = kinds[i];
-		cleanup_free char *doing = NULL;
 
 		if (!k->state || k->state->phase != phase || !concerns(k, th))
 			continue;
-		doing = str_format("restoring %s", k->name);
-		if (k->state->rebuild)
-			res = k->state->rebuild(r, th, state_of(r, k, th), &b, err);
-		if (res == 0 && b.count)
-			res = run_batch(in, &b, doing ? doing : k->name, err);
-		if (res == 0 && k->state->rebuild_outside)
-			res = k->state->rebuild_outside(r, th, state_of(r, k, th), err);
+		if (!k->state->per_thread || k->state->rebuild_outside)
+			res = rebuild_process_state(r, k, th, in, b, err);
+		else if (k->state->rebuild)
+			res = k->state->rebuild(r, th, state_of(r, k, th), b, err);
 	}
 	return res;
 }
 
 /* What the engine itself keeps of a thread. */
-static int rebuild_thread(const struct rebuild *r, const struct rebuilt_thread *th,
-			  struct injection *in, struct error **err)
+static int rebuild_thread(const struct rebuilt_thread *th, struct batch *b, struct error **err)
 {
 	const Rec__Thread *m = th->record;
-	struct batch b cleanup_batch = {0};
-	int res;
+	int res = 0;
 
-	if (batch_init(&b, in->region) < 0)
-		return fail(err, ENOMEM, "out of memory");
-	batch_call(&b, 0, SYS_prctl, PR_SET_NAME, batch_put_string(&b, m->name));
-	batch_call(&b, 0, SYS_set_tid_address, m->clear_child_tid);
+	batch_call(b, 0, SYS_prctl, PR_SET_NAME, batch_put_string(b, m->name));
+	batch_call(b, 0, SYS_set_tid_address, m->clear_child_tid);
 	if (m->robust_list_len)
-		batch_call(&b, 0, SYS_set_robust_list, m->robust_list, m->robust_list_len);
+		batch_call(b, 0, SYS_set_robust_list, m->robust_list, m->robust_list_len);
 	if (m->rseq)
-		batch_call(&b, 0, SYS_rseq, m->rseq, m->rseq_len, 0, m->rseq_signature);
-	res = run_batch(in, &b, "restoring a thread", err);
+		batch_call(b, 0, SYS_rseq, m->rseq, m->rseq_len, 0, m->rseq_signature);
 	/* The C library keeps the thread's number where the kernel clears it at the end. */
-	if (res == 0 && th->ns_tid != (pid_t)m->tid && m->clear_child_tid)
+	if (th->ns_tid != (pid_t)m->tid && m->clear_child_tid)
 		res = fd_pwrite(th->task->mem, &th->ns_tid, sizeof th->ns_tid, m->clear_child_tid);
-	if (res < 0 && err && !*err)
-		fail_errno(err, -res, "cannot tell thread %u its new number", m->tid);
-	if (res == 0)
-		res = rebuild_states(r, th, PHASE_NORMAL, in, err);
-	return res;
+	return res < 0 ? fail_errno(err, -res, "cannot tell thread %u its new number", m->tid) : 0;
 }
 
 static int set_xstate(const struct rebuilt_thread *th, struct error **err)
@@ -240,24 +241,35 @@ static int remove_code(const struct rebuilt_task *t, struct injection *in, struc
 	return res == 0 && done < 0 ? fail_errno(err, (int)-done, "cannot unmap the vdso") : res;
 }
 
+static int revive_thread(const struct rebuild *r, const struct rebuilt_thread *th,
+			 struct injection *in, struct batch *b, struct error **err)
+{
+	int res = enter(th, in, err);
+
+	if (res == 0)
+		res = rebuild_thread(th, b, err);
+	if (res == 0)
+		res = rebuild_states(r, th, PHASE_NORMAL, in, b, err);
+	if (res == 0)
+		res = rebuild_states(r, th, PHASE_LATE, in, b, err);
+	if (res == 0 && b->count)
+		res = run_batch(in, b, "restoring a thread", err);
+	if (res == 0)
+		res = set_xstate(th, err);
+	return res == 0 ? timeout_prime(th, in, err) : res;
+}
+
 int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct error **err)
 {
 	struct injection *in = t->injection;
+	struct batch b cleanup_batch = {0};
 	int res = inject_leave(in, err);
 
+	if (res == 0 && batch_init(&b, in->region) < 0)
+		res = fail(err, ENOMEM, "out of memory");
 	/* The main one last: it takes the region away, and the process's own rights. */
 	for (size_t i = t->threads.count; i-- > 0 && res == 0;) {
-		const struct rebuilt_thread *th = &t->threads.items[i];
-
-		res = enter(th, in, err);
-		if (res == 0)
-			res = rebuild_thread(r, th, in, err);
-		if (res == 0)
-			res = rebuild_states(r, th, PHASE_LATE, in, err);
-		if (res == 0)
-			res = set_xstate(th, err);
-		if (res == 0)
-			res = timeout_prime(th, in, err);
+		res = revive_thread(r, &t->threads.items[i], in, &b, err);
 		/* Who shares the memory comes later in the image and has been revived before. */
 		if (res == 0 && i == 0 && !t->memory_of)
 			res = remove_code(t, in, err);

@@ -162,6 +162,8 @@ int check_space(const struct rebuild *r, struct error **err)
 	struct vm_areas own cleanup_maps = {0};
 	cleanup_free char *text = NULL;
 	ssize_t n = fd_slurp(-1, "/proc/self/maps", &text);
+	/* Once: on a virtual machine each CPUID is an exit. */
+	uint64_t features = arch_xfeatures();
 	int res = 0;
 
 	if (n < 0 || maps_parse(text, (size_t)n, &own) < 0)
@@ -175,7 +177,7 @@ int check_space(const struct rebuild *r, struct error **err)
 		vec_each(th, &(*t)->threads) {
 			uint64_t missing = arch_xstate_missing(th->record->xstate.data,
 							       th->record->xstate.len,
-							       arch_xfeatures());
+							       features);
 
 			if (missing && res == 0)
 				res = refuse(err, ENOTSUP,

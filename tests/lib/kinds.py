@@ -39,7 +39,7 @@ class Program:
         self.levels, self.modes = LEVELS, MODES
         self.needs, self.refusals = [], []
         self.checkpoint_options, self.restore_options = [], []
-        self.timeout = 60.0  # a disk that others write to can take its time for fsync(2)
+        self.timeout = 180.0  # a disk that others write to can take its time for fsync(2)
         with open(source) as file:
             text = file.read()
         self.says_passed = "test_passed(" in text
