@@ -208,8 +208,8 @@ static const Rec__Socket *as_tcp(const struct rebuilt_file *f)
 {
 	const Rec__Socket *m = (const Rec__Socket *)f->message;
 
-	return f->kind == &kind_socket && f->fd >= 0 && is_stream(m) && m->family != AF_UNIX &&
-		       !m->standard ? m : NULL;
+	return f->kind == &kind_socket && f->fd >= 0 && is_stream(m) && !m->standard &&
+		       (m->family == AF_INET || m->family == AF_INET6) ? m : NULL;
 }
 
 /*

@@ -5,6 +5,7 @@
 #include "kind/socket.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -108,12 +109,21 @@ static const struct option options[] = {
 	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_CORK),
 	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_SEGMENT),
 	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_GRO),
+	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_PKTINFO),
+	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_BROADCAST_ERROR),
+	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_NO_ENOBUFS),
+	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID),
+	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_CAP_ACK),
+	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_EXT_ACK),
+	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_GET_STRICT_CHK),
 };
 
 static bool applies(const struct option *o, const Rec__Socket *m)
 {
+	bool inet = m->family == AF_INET || m->family == AF_INET6;
+
 	if (o->protocol == DATAGRAMS ? m->type != SOCK_DGRAM
-				     : o->protocol && o->protocol != (int)m->protocol)
+				     : o->protocol && (!inet || o->protocol != (int)m->protocol))
 		return false;
 	return !o->family || o->family == (int)m->family;
 }

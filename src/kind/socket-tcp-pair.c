@@ -25,7 +25,7 @@
 
 #define CONNECT_MS 3000
 #define SETTLE_MS 50
-/* Each widens the buffers; a queue of 32 MiB was seen to need five. */
+/* How often a queue is tried again, each time with wider buffers. */
 #define ROUNDS 40
 
 /* One end of a connection that is to be made. */

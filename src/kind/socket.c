@@ -87,8 +87,6 @@ char *socket_address_text(const ProtobufCBinaryData *address)
 static const char *family_name(uint32_t family)
 {
 	switch (family) {
-	case AF_NETLINK:
-		return "netlink";
 	case AF_PACKET:
 		return "packet";
 	case AF_ALG:
@@ -139,6 +137,8 @@ static int capture_by_family(struct capture *c, struct file *f, Rec__Socket *m, 
 		return inet_capture(c, f, m, err);
 	if (m->family == AF_UNIX)
 		return unix_capture(c, f, m, err);
+	if (m->family == AF_NETLINK)
+		return netlink_capture(f, m, err);
 	if (family)
 		return refuse(err, ENOTSUP, NULL,
 			      "descriptor %d is a %s socket, which is not supported", f->fd, family);
@@ -191,6 +191,8 @@ static int socket_validate(const ProtobufCMessage *message, struct error **err)
 	const Rec__Socket *m = (const Rec__Socket *)message;
 	bool un = m->family == AF_UNIX;
 
+	if (m->family == AF_NETLINK)
+		return netlink_validate(m, err);
 	if (m->family != AF_INET && m->family != AF_INET6 && !un)
 		return fail(err, EINVAL, "a socket of an unknown family");
 	if (m->type != SOCK_STREAM && m->type != SOCK_DGRAM && m->type != SOCK_SEQPACKET)
@@ -222,6 +224,8 @@ static int socket_check(const struct rebuild *r, const ProtobufCMessage *message
 		return standard_check(r, m->standard - 1, m->file->flags, err);
 	if (m->hole)
 		return hole_check(r, m->file->id, err);
+	if (m->family == AF_NETLINK)
+		return netlink_check(m, err);
 	return m->family == AF_UNIX ? unix_check(r, m, err) : inet_check(r, m, err);
 }
 
@@ -249,6 +253,8 @@ static int socket_open(struct rebuild *r, struct rebuilt_file *f, struct error *
 
 	if (m->standard)
 		fd = standard_open(r, m->standard - 1, m->file->flags, err);
+	else if (m->family == AF_NETLINK)
+		fd = netlink_open(m, err);
 	else
 		fd = m->family == AF_UNIX ? unix_open(r, m, err) : inet_open(r, m, err);
 	if (fd < 0)
@@ -267,7 +273,7 @@ static int socket_fill_done(struct rebuild *r, struct rebuilt_file *f, struct er
 
 	if (m->family == AF_UNIX)
 		return unix_fill_done(r, f, err);
-	k = m->standard ? 0 : inet_fill_done(r, m, f->fd, err);
+	k = m->standard || m->family == AF_NETLINK ? 0 : inet_fill_done(r, m, f->fd, err);
 	if (k < 0)
 		return k;
 	if (m->standard || m->alone || !m->shutdown || shutdown(f->fd, how[m->shutdown]) == 0)

@@ -89,6 +89,13 @@ int tcp_repair_open(const Rec__Socket *m, struct error **err);
 /* From here on it speaks with its peer. */
 int tcp_repair_finish(int fd, const Rec__Socket *m, struct error **err);
 
+/* ---- socket-netlink.c ---- */
+
+int netlink_capture(struct file *f, Rec__Socket *m, struct error **err);
+int netlink_validate(const Rec__Socket *m, struct error **err);
+int netlink_check(const Rec__Socket *m, struct error **err);
+int netlink_open(const Rec__Socket *m, struct error **err);
+
 /* ---- Unix sockets: socket-unix.c ---- */
 
 bool is_unix_socket(const struct file *f);

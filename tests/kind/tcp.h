@@ -59,6 +59,15 @@ static inline int tcp_listen_six(void)
 	return there ? tcp_listen(AF_INET6) : -1;
 }
 
+static inline int tcp_family(int fd)
+{
+	int family = 0;
+	socklen_t len = sizeof(family);
+
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) == 0);
+	return family;
+}
+
 static inline int tcp_connect(int family, int listener)
 {
 	struct sockaddr_in6 address;
