@@ -17,11 +17,33 @@
 
 #define VALUE_MAX 64u
 
+/* Newer than the headers of some C libraries. */
 #ifndef SO_PASSPIDFD
 #define SO_PASSPIDFD 76
 #endif
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
+#endif
+#ifndef SO_PREFER_BUSY_POLL
+#define SO_PREFER_BUSY_POLL 69
+#endif
+#ifndef SO_TXREHASH
+#define SO_TXREHASH 74
+#endif
+#ifndef SO_RCVMARK
+#define SO_RCVMARK 75
+#endif
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51
+#endif
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL 29
+#endif
+#ifndef IPV6_RECVFRAGSIZE
+#define IPV6_RECVFRAGSIZE 77
+#endif
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72 /* Linux 5.14 */
 #endif
 #ifndef UDP_GRO
 #define UDP_GRO 104
@@ -30,7 +52,7 @@
 #define DATAGRAMS (-1)
 
 struct option {
-	int family;   /* 0: all */
+	int family;   /* 0: all; AF_INET: and AF_INET6, whose sockets speak IPv4 too */
 	int protocol; /* 0: all; DATAGRAMS: not TCP */
 	int level, name;
 	const char *label;
@@ -45,7 +67,6 @@ static const struct option options[] = {
 	OPTION(0, 0, SOL_SOCKET, SO_BROADCAST),
 	OPTION(0, 0, SOL_SOCKET, SO_OOBINLINE),
 	OPTION(0, 0, SOL_SOCKET, SO_LINGER),
-	OPTION(0, 0, SOL_SOCKET, SO_PRIORITY),
 	OPTION(0, 0, SOL_SOCKET, SO_RCVLOWAT),
 	OPTION(0, 0, SOL_SOCKET, SO_RCVTIMEO),
 	OPTION(0, 0, SOL_SOCKET, SO_SNDTIMEO),
@@ -66,6 +87,11 @@ static const struct option options[] = {
 	OPTION(0, 0, SOL_SOCKET, SO_ZEROCOPY),
 	OPTION(0, 0, SOL_SOCKET, SO_NO_CHECK),
 	OPTION(0, 0, SOL_SOCKET, SO_PEEK_OFF),
+	OPTION(0, 0, SOL_SOCKET, SO_MAX_PACING_RATE),
+	OPTION(0, 0, SOL_SOCKET, SO_SELECT_ERR_QUEUE),
+	OPTION(0, 0, SOL_SOCKET, SO_PREFER_BUSY_POLL),
+	OPTION(0, 0, SOL_SOCKET, SO_RCVMARK),
+	OPTION(0, 0, SOL_SOCKET, SO_TXREHASH),
 	OPTION(AF_INET, 0, IPPROTO_IP, IP_TOS),
 	OPTION(AF_INET, 0, IPPROTO_IP, IP_TTL),
 	OPTION(AF_INET, 0, IPPROTO_IP, IP_MTU_DISCOVER),
@@ -76,6 +102,14 @@ static const struct option options[] = {
 	OPTION(AF_INET, 0, IPPROTO_IP, IP_FREEBIND),
 	OPTION(AF_INET, 0, IPPROTO_IP, IP_TRANSPARENT),
 	OPTION(AF_INET, 0, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_LOCAL_PORT_RANGE),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_MINTTL),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_RECVOPTS),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_RETOPTS),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_RECVORIGDSTADDR),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_RECVFRAGSIZE),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_PASSSEC),
+	OPTION(AF_INET, 0, IPPROTO_IP, IP_UNICAST_IF),
 	OPTION(AF_INET, DATAGRAMS, IPPROTO_IP, IP_MULTICAST_IF),
 	OPTION(AF_INET, DATAGRAMS, IPPROTO_IP, IP_MULTICAST_TTL),
 	OPTION(AF_INET, DATAGRAMS, IPPROTO_IP, IP_MULTICAST_LOOP),
@@ -89,6 +123,19 @@ static const struct option options[] = {
 	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVPKTINFO),
 	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVHOPLIMIT),
 	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVTCLASS),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVRTHDR),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVHOPOPTS),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVDSTOPTS),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVPATHMTU),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVORIGDSTADDR),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_RECVFRAGSIZE),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_MINHOPCOUNT),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_FREEBIND),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_TRANSPARENT),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_AUTOFLOWLABEL),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES),
+	OPTION(AF_INET6, 0, IPPROTO_IPV6, IPV6_UNICAST_IF),
+	OPTION(AF_INET6, DATAGRAMS, IPPROTO_IPV6, IPV6_MULTICAST_ALL),
 	OPTION(AF_INET6, DATAGRAMS, IPPROTO_IPV6, IPV6_MULTICAST_IF),
 	OPTION(AF_INET6, DATAGRAMS, IPPROTO_IPV6, IPV6_MULTICAST_HOPS),
 	OPTION(AF_INET6, DATAGRAMS, IPPROTO_IPV6, IPV6_MULTICAST_LOOP),
@@ -106,9 +153,15 @@ static const struct option options[] = {
 	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_FASTOPEN),
 	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_NOTSENT_LOWAT),
 	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_SAVE_SYN),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_MAXSEG),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_FASTOPEN_CONNECT),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE),
+	OPTION(0, IPPROTO_TCP, IPPROTO_TCP, TCP_INQ),
 	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_CORK),
 	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_SEGMENT),
 	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_GRO),
+	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_NO_CHECK6_TX),
+	OPTION(0, IPPROTO_UDP, IPPROTO_UDP, UDP_NO_CHECK6_RX),
 	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_PKTINFO),
 	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_BROADCAST_ERROR),
 	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_NO_ENOBUFS),
@@ -116,6 +169,7 @@ static const struct option options[] = {
 	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_CAP_ACK),
 	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_EXT_ACK),
 	OPTION(AF_NETLINK, 0, SOL_NETLINK, NETLINK_GET_STRICT_CHK),
+	OPTION(0, 0, SOL_SOCKET, SO_PRIORITY), /* which IP_TOS sets as well */
 };
 
 static bool applies(const struct option *o, const Rec__Socket *m)
@@ -125,7 +179,11 @@ static bool applies(const struct option *o, const Rec__Socket *m)
 	if (o->protocol == DATAGRAMS ? m->type != SOCK_DGRAM
 				     : o->protocol && (!inet || o->protocol != (int)m->protocol))
 		return false;
-	return !o->family || o->family == (int)m->family;
+	/* Of a connection the kernel tells here what it has come to by itself. */
+	if (m->state == REC__SOCKET__STATE__ESTABLISHED && o->level == IPPROTO_TCP &&
+	    (o->name == TCP_WINDOW_CLAMP || o->name == TCP_MAXSEG))
+		return false;
+	return !o->family || o->family == (int)m->family || (o->family == AF_INET && inet);
 }
 
 static const struct option *find(uint32_t level, uint32_t name)
@@ -156,12 +214,23 @@ static int keep(Rec__Socket *m, const struct option *o, const void *value, size_
 	return 0;
 }
 
+/* The program has chosen it; else the kernel sizes it, of TCP anew all the time. */
+static bool is_chosen(int fd, const struct option *o)
+{
+	int locked = 0, bit = o->name == SO_SNDBUF ? 1 : 2;
+	socklen_t len = sizeof locked;
+
+	if (o->level != SOL_SOCKET || (o->name != SO_SNDBUF && o->name != SO_RCVBUF))
+		return true;
+	return getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locked, &len) < 0 || (locked & bit);
+}
+
 static int capture_option(int fd, int fresh, const struct option *o, Rec__Socket *m)
 {
 	unsigned char value[VALUE_MAX] = {0}, usual[VALUE_MAX] = {0};
 	socklen_t len = sizeof value, usual_len = sizeof usual;
 
-	if (getsockopt(fd, o->level, o->name, value, &len) < 0 || len == 0)
+	if (!is_chosen(fd, o) || getsockopt(fd, o->level, o->name, value, &len) < 0 || len == 0)
 		return 0;
 	if (getsockopt(fresh, o->level, o->name, usual, &usual_len) == 0 && usual_len == len &&
 	    !memcmp(value, usual, len))

@@ -23,6 +23,14 @@
 #define IP_LOCAL_PORT_RANGE 51 /* Linux 6.3 */
 #endif
 
+#ifndef SO_BUF_LOCK
+#define SO_BUF_LOCK 72 /* Linux 5.14 */
+#endif
+#define SOCK_SNDBUF_LOCK 1
+
+/* What any connection has room for. */
+#define ROOM_USUAL 16384u
+
 #define CONNECT_MS 3000
 #define SETTLE_MS 50
 /* How often a queue is tried again, each time with wider buffers. */
@@ -55,6 +63,36 @@ static void set_number(int fd, int level, int name, int value)
 	setsockopt(fd, level, name, &value, sizeof value);
 }
 
+/* ---- Room for what waits to be read ---- */
+
+/* A window as large as it may be is agreed on when the connection is made, or never. */
+static void widen(int fd, const Rec__Socket *m)
+{
+	int locked;
+	socklen_t len = sizeof locked;
+
+	/* Before Linux 5.14 the kernel would never size it by itself again. */
+	if (m->content.len < ROOM_USUAL ||
+	    getsockopt(fd, SOL_SOCKET, SO_BUF_LOCK, &locked, &len) < 0)
+		return;
+	set_number(fd, SOL_SOCKET, SO_RCVBUF,
+		   m->content.len < INT32_MAX / 4 ? 2 * (int)m->content.len : INT32_MAX / 4);
+}
+
+/* The size is the program's again, or the kernel's. */
+static void unlock(int fd, const Rec__Socket *m)
+{
+	int size = socket_option_number(m, SOL_SOCKET, SO_RCVBUF, 0) / 2;
+	int send = socket_option_number(m, SOL_SOCKET, SO_SNDBUF, 0);
+
+	if (m->content.len < ROOM_USUAL)
+		return;
+	if (size)
+		set_number(fd, SOL_SOCKET, SO_RCVBUF, size);
+	else
+		set_number(fd, SOL_SOCKET, SO_BUF_LOCK, send ? SOCK_SNDBUF_LOCK : 0);
+}
+
 /* ---- The connection ---- */
 
 static int make_end(const struct end *e, struct error **err)
@@ -65,30 +103,56 @@ static int make_end(const struct end *e, struct error **err)
 		return e->m ? fd : fail_errno(err, errno, "cannot make a socket");
 	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	set_number(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (e->m)
+		widen(fd, e->m);
 	/* A listening socket would keep its clients waiting for their first data. */
 	set_number(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0);
 	return fd;
 }
 
+static bool same_host(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
+{
+	const struct sockaddr_in *x = (const struct sockaddr_in *)a->data;
+	const struct sockaddr_in *y = (const struct sockaddr_in *)b->data;
+
+	if (a->len != b->len || x->sin_family != y->sin_family)
+		return false;
+	if (x->sin_family == AF_INET)
+		return x->sin_addr.s_addr == y->sin_addr.s_addr;
+	return !memcmp(&((const struct sockaddr_in6 *)x)->sin6_addr,
+		       &((const struct sockaddr_in6 *)y)->sin6_addr, sizeof(struct in6_addr));
+}
+
 /*
- * Binds as connect(2) does: to a port that others may use for other connections, or that one in
- * TIME_WAIT has.  The one port to choose from is ours.
+ * Leaves it to connect(2) to bind, as most programs do: to a port that others may use for other
+ * connections, or that one in TIME_WAIT has.  The one port to choose from is ours.
  */
-static int bind_late(int fd, const struct end *e)
+static int bind_late(int fd, const struct end *from, const struct end *to)
 {
 	struct sockaddr_in6 address = {0}; /* larger than struct sockaddr_in, port at the same place */
 	uint32_t range;
 
-	if (e->address->len > sizeof address)
+	if (from->address->len > sizeof address)
 		return -EINVAL;
-	memcpy(&address, e->address->data, e->address->len);
+	memcpy(&address, from->address->data, from->address->len);
 	range = (uint32_t)ntohs(address.sin6_port) << 16 | ntohs(address.sin6_port);
+	if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof range) < 0)
+		return -EADDRNOTAVAIL; /* an older kernel: the other way is left */
+	/* To an own address one comes from that address. */
+	if (same_host(from->address, to->address))
+		return 0;
 	address.sin6_port = 0;
 	set_number(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-	if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof range) < 0 ||
-	    bind(fd, (struct sockaddr *)&address, (socklen_t)e->address->len) < 0)
-		return -errno;
-	return 0;
+	return bind(fd, (struct sockaddr *)&address, (socklen_t)from->address->len) < 0 ? -errno : 0;
+}
+
+static bool has_name(int fd, const ProtobufCBinaryData *address)
+{
+	struct sockaddr_storage name = {0};
+	socklen_t len = sizeof name;
+
+	return getsockname(fd, (struct sockaddr *)&name, &len) == 0 && len == address->len &&
+	       !memcmp(&name, address->data, len);
 }
 
 static int await(int fd, short events)
@@ -139,12 +203,17 @@ static int accept_end(int listener, const struct end *from)
 	}
 }
 
+static void put_back(int fd, const struct end *e, int name)
+{
+	set_number(fd, IPPROTO_IP, name,
+		   e->m ? socket_option_number(e->m, IPPROTO_IP, name, 0) : 0);
+}
+
 static int connect_once(const struct end *server, const struct end *client, bool late, int fds[2],
 			struct error **err)
 {
 	cleanup_close int listener = make_end(server, err);
 	cleanup_close int fd = listener < 0 ? -1 : make_end(client, err);
-	uint32_t no_range = 0;
 	int r;
 
 	if (fd < 0)
@@ -153,21 +222,22 @@ static int connect_once(const struct end *server, const struct end *client, bool
 	    listen(listener, 16) < 0)
 		return -errno;
 	if (late)
-		r = bind_late(fd, client);
+		r = bind_late(fd, client, server);
 	else
 		r = bind(fd, sockaddr_of(client), (socklen_t)client->address->len) < 0 ? -errno : 0;
 	if (r == 0)
 		r = connect_end(fd, client, server);
+	/* A port beyond net.ipv4.ip_local_port_range is not chosen by connect(2). */
+	if (r == 0 && !has_name(fd, client->address))
+		r = -EADDRNOTAVAIL;
 	if (r < 0)
 		return r;
 	fds[0] = accept_end(listener, client);
 	if (fds[0] < 0)
 		return fds[0];
 	if (late) {
-		setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &no_range, sizeof no_range);
-		set_number(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
-			   client->m ? socket_option_number(client->m, IPPROTO_IP,
-							    IP_BIND_ADDRESS_NO_PORT, 0) : 0);
+		put_back(fd, client, IP_LOCAL_PORT_RANGE);
+		put_back(fd, client, IP_BIND_ADDRESS_NO_PORT);
 	}
 	fds[1] = fd_steal(&fd);
 	return 0;
@@ -179,17 +249,18 @@ static bool is_taken(int r)
 }
 
 /*
- * Who of the two connects does not show afterwards.  A connection that was ended a moment ago
- * keeps the port of one of them (TIME_WAIT), and who connects may have it all the same.
+ * The one connects that did.  But a connection that was ended a moment ago keeps the port of one
+ * of them (TIME_WAIT), and who connects may have it all the same.
  */
 static int connect_ends(const struct end ends[2], int fds[2], struct error **err)
 {
+	int first = ends[1].m ? ends[1].m->accepted : !ends[0].m->accepted;
 	int r = -EADDRINUSE;
 
 	for (int way = 0; way < 4 && is_taken(r); way++) {
-		int server = way & 1, got[2] = {-1, -1};
+		int server = first ^ (way & 1), got[2] = {-1, -1};
 
-		r = connect_once(&ends[server], &ends[!server], way >= 2, got, err);
+		r = connect_once(&ends[server], &ends[!server], way < 2, got, err);
 		fds[server] = got[0];
 		fds[!server] = got[1];
 	}
@@ -248,8 +319,9 @@ static int drain(int fd, size_t size)
 }
 
 /* All of it shall lie where it is to be read, and not wait for room in the other end. */
-static int fill(int from, int to, const ProtobufCBinaryData *data)
+static int fill(int from, int to, const Rec__Socket *m)
 {
+	const ProtobufCBinaryData *data = &m->content;
 	int cork = 0, r = 0;
 	socklen_t len = sizeof cork;
 
@@ -263,7 +335,11 @@ static int fill(int from, int to, const ProtobufCBinaryData *data)
 		if (n == data->len && has_arrived(to, n))
 			break;
 		r = round < ROUNDS ? drain(to, n) : -ENOBUFS;
+		/* The kernel may give more than we may ask for. */
+		if (round == 0)
+			unlock(to, m);
 	}
+	unlock(to, m);
 	set_number(from, IPPROTO_TCP, TCP_CORK, cork);
 	return r;
 }
@@ -327,9 +403,9 @@ static int make_pair(const Rec__Socket *m, const Rec__Socket *other, int fds[2],
 		return r;
 	}
 	if (r == 0)
-		r = fill(fds[1], fds[0], &m->content);
+		r = fill(fds[1], fds[0], m);
 	if (r == 0 && other)
-		r = fill(fds[0], fds[1], &other->content);
+		r = fill(fds[0], fds[1], other);
 	if (r < 0)
 		return fail_errno(err, -r, "the TCP connection %s cannot be made anew", text);
 	/* The end of the file comes behind what was to be read. */
@@ -383,6 +459,7 @@ int tcp_ended_open(const Rec__Socket *m)
 	    listen(listener, 1) < 0 ||
 	    getsockname(listener, (struct sockaddr *)&address, &len) < 0)
 		return -errno;
+	widen(fd, m);
 	mapped.sin6_port = address.sin_port;
 	mapped.sin6_addr.s6_addr32[2] = htonl(0xffff);
 	mapped.sin6_addr.s6_addr32[3] = address.sin_addr.s_addr;
@@ -394,7 +471,7 @@ int tcp_ended_open(const Rec__Socket *m)
 	if (peer < 0)
 		return -errno;
 	fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
-	r = fill(peer, fd, &m->content);
+	r = fill(peer, fd, m);
 	fcntl(fd, F_SETFL, O_RDWR);
 	if (r < 0)
 		return r;

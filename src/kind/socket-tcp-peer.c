@@ -53,10 +53,12 @@ struct question {
 	struct inet_diag_req_v2 req;
 };
 
-static void ask_for(const Rec__Socket *m, struct question *q)
+/* From and to as the socket that is asked for sees them; to may be NULL: one that listens. */
+static void ask_for(const ProtobufCBinaryData *from, const ProtobufCBinaryData *to,
+		    struct question *q)
 {
 	struct inet_diag_sockid *id = &q->req.id;
-	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)m->local.data;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)from->data;
 	bool is_six;
 
 	*q = (struct question){
@@ -71,37 +73,53 @@ static void ask_for(const Rec__Socket *m, struct question *q)
 			.id.idiag_cookie = {INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE},
 		},
 	};
-	/* What is the peer to one is local to the other. */
-	is_six = plain(&m->peer, id->idiag_src, &id->idiag_sport);
-	plain(&m->local, id->idiag_dst, &id->idiag_dport);
+	is_six = plain(from, id->idiag_src, &id->idiag_sport);
+	if (to)
+		plain(to, id->idiag_dst, &id->idiag_dport);
 	q->req.sdiag_family = is_six ? AF_INET6 : AF_INET;
 	if (is_six)
 		id->idiag_if = six->sin6_scope_id;
 }
 
-int tcp_other_end(const Rec__Socket *m, struct tcp_end *ret)
+static int ask(const ProtobufCBinaryData *from, const ProtobufCBinaryData *to,
+	       struct inet_diag_msg *ret)
 {
 	cleanup_close int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	_Alignas(struct nlmsghdr) char buf[4096];
 	const struct nlmsghdr *head = (const struct nlmsghdr *)buf;
-	const struct inet_diag_msg *answer = NLMSG_DATA(head);
 	struct question q;
 	ssize_t n;
 
-	ask_for(m, &q);
+	ask_for(from, to, &q);
 	if (fd < 0 || send(fd, &q, sizeof q, 0) < 0)
 		return -errno;
 	n = recv(fd, buf, sizeof buf, 0);
 	if (n < 0)
 		return -errno;
 	if (!NLMSG_OK(head, (size_t)n) || head->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-	    head->nlmsg_len < NLMSG_LENGTH(sizeof *answer))
+	    head->nlmsg_len < NLMSG_LENGTH(sizeof *ret))
 		return -ENOENT;
+	memcpy(ret, NLMSG_DATA(head), sizeof *ret);
 	/* Where there is no connection the kernel tells of who listens there. */
-	if (answer->id.idiag_dport != q.req.id.idiag_dport)
-		return -ENOENT;
-	*ret = (struct tcp_end){answer->idiag_state, answer->idiag_inode, answer->idiag_uid};
-	return 0;
+	return ret->id.idiag_dport == q.req.id.idiag_dport ? 0 : -ENOENT;
+}
+
+int tcp_other_end(const Rec__Socket *m, struct tcp_end *ret)
+{
+	struct inet_diag_msg answer;
+	/* What is the peer to one is local to the other. */
+	int r = ask(&m->peer, &m->local, &answer);
+
+	if (r == 0)
+		*ret = (struct tcp_end){answer.idiag_state, answer.idiag_inode, answer.idiag_uid};
+	return r;
+}
+
+bool tcp_was_accepted(const Rec__Socket *m)
+{
+	struct inet_diag_msg answer;
+
+	return ask(&m->local, NULL, &answer) == 0 && answer.idiag_state == 10; /* TCP_LISTEN */
 }
 
 bool inet_is_local(const ProtobufCBinaryData *address)

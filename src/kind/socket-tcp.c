@@ -134,6 +134,7 @@ static int capture_local(const struct file *f, Rec__Socket *m,
 	}
 	m->other = other ? other->id : 0;
 	m->alone = !other;
+	m->accepted = tcp_was_accepted(m);
 	if (state == TCP_FIN_WAIT2)
 		m->shutdown |= 2;
 	/* A peer's end looks the same from here as an own shutdown(2) of the reading side. */

@@ -62,6 +62,8 @@ struct tcp_end {
 
 /* The other end of the connection m, where it is on this machine.  -ENOENT: it is not. */
 int tcp_other_end(const Rec__Socket *m, struct tcp_end *ret);
+/* Somebody listens where it stands. */
+bool tcp_was_accepted(const Rec__Socket *m);
 bool inet_is_local(const ProtobufCBinaryData *address);
 /* For people: who has it; the caller frees. */
 char *tcp_holder(struct capture *c, const Rec__Socket *m, const struct tcp_end *end);
