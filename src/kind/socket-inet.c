@@ -161,8 +161,8 @@ int inet_check(const struct rebuild *r, const Rec__Socket *m, struct error **err
 		return fd;
 	k = inet_bind(fd, m);
 	if (k == -EADDRINUSE)
-		return refuse(err, EADDRINUSE, "end whoever has it; if nobody has, wait a minute: so long a connection "
-			      "that has ended keeps it",
+		return refuse(err, EADDRINUSE, "end whoever has it; if nobody has, wait a minute: "
+			      "so long a connection that has ended keeps it",
 			      "the network address %s is in use", local);
 	if (k < 0)
 		return refuse(err, -k, NULL, "the network address %s cannot be used: %s", local,

@@ -116,8 +116,11 @@ int netlink_validate(const Rec__Socket *m, struct error **err)
 	const struct sockaddr_nl *local = (const struct sockaddr_nl *)m->local.data;
 
 	if ((m->type != SOCK_RAW && m->type != SOCK_DGRAM) || !is_carried(m->protocol) ||
-	    m->state != REC__SOCKET__STATE__UNCONNECTED || m->peer.len || m->shutdown)
+	    m->state != REC__SOCKET__STATE__UNCONNECTED || m->peer.len || m->shutdown ||
+	    m->standard || m->content.len || m->other || m->alone || m->repair)
 		return fail(err, EINVAL, "a netlink socket in an impossible state");
+	if (m->n_messages || m->n_waiting || m->hole || m->writer)
+		return fail(err, EINVAL, "a socket with what only Unix sockets have");
 	if (m->local.len && (m->local.len != sizeof *local || local->nl_family != AF_NETLINK))
 		return fail(err, EINVAL, "a netlink socket with an impossible address");
 	for (size_t i = 0; i < m->n_groups; i++)
