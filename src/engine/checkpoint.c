@@ -55,8 +55,9 @@ static void let_go(struct session *s, int signal)
 		return;
 	vec_each(m, &s->members)
 		member_cure(m);
-	vec_each(m, &s->members)
-		member_let_go(m, signal);
+	/* Parents last: they find their children as they were. */
+	for (size_t i = s->members.count; i-- > 0;)
+		member_let_go(&s->members.items[i], signal);
 	s->went_on_at = now(CLOCK_MONOTONIC);
 }
 

@@ -342,6 +342,8 @@ static int let_go(struct work *w, struct error **err)
 
 		for (size_t k = t->threads.count; k-- > 0;)
 			release_thread(w, t, t->threads.items[k].tid);
+		if (t->record->stop_signal)
+			task_await_stop(t->proc);
 	}
 	return 0;
 }

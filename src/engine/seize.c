@@ -503,4 +503,6 @@ void release_task(struct task *task, int signal)
 			trace_detach(t->tid, 0);
 		t->attached = t->stopped = false;
 	}
+	if (task->threads.count && task_leader(task)->group_stop)
+		task_await_stop(task->proc);
 }

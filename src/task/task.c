@@ -131,6 +131,20 @@ struct thread *task_leader(const struct task *task)
 	return task->threads.items[0];
 }
 
+void task_await_stop(int proc)
+{
+	for (int tries = 0; tries < 2000; tries++) {
+		cleanup_free char *text = NULL;
+		struct proc_stat stat;
+		ssize_t n = fd_slurp(proc, "stat", &text);
+
+		if (n < 0 || stat_parse(text, (size_t)n, &stat) < 0 || stat.state == 'T' ||
+		    stat.state == 'Z' || stat.state == 'X')
+			return;
+		usleep(500);
+	}
+}
+
 ssize_t task_slurp(const struct task *task, const char *name, char **ret)
 {
 	return fd_slurp(task->proc, name, ret);

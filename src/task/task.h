@@ -99,6 +99,12 @@ struct thread *task_leader(const struct task *task);
 
 /* A file below /proc/PID, whole; the caller frees *ret.  Returns the length or -errno. */
 ssize_t task_slurp(const struct task *task, const char *name, char **ret);
+/*
+ * A stopped process that its tracer lets go of wakes for a moment, and stops again by itself: waits
+ * for that, so that nobody who runs already sees it awake.  A second at most; proc: its /proc/PID.
+ */
+void task_await_stop(int proc);
+
 /* The target of a link below /proc/PID, malloc'ed, however long; or NULL with errno set. */
 char *task_readlink(const struct task *task, const char *name);
 
