@@ -192,9 +192,12 @@ static int settle_files(struct rebuild *r, struct error **err)
 {
 	int res = 0;
 
-	vec_each(f, &r->files)
-		if (res == 0 && f->kind->file->settle && f->in_slot)
-			res = settle_file(r, f, err);
+	/* Who watches others comes when these are what they will be. */
+	for (int last = 0; last < 2; last++)
+		vec_each(f, &r->files)
+			if (res == 0 && f->kind->file->settle && f->in_slot &&
+			    f->kind->file->settles_last == last)
+				res = settle_file(r, f, err);
 	return res;
 }
 

@@ -61,6 +61,9 @@ static void refuse_flags(const struct vm_area *a, struct error **err)
 		{VM_FLAG(UNKNOWN), "has a property that this version does not know", NULL},
 	};
 
+	/* Its kind says what becomes of it. */
+	if (a->path && strcmp(a->path, "anon_inode:[io_uring]") == 0)
+		return;
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		if (a->flags & refused[i].flag)
 			refuse(err, ENOTSUP, refused[i].mend, "the mapping at 0x%" PRIx64 "%s%s%s %s",

@@ -102,13 +102,22 @@ static bool thread_has_ended(const struct task *task, pid_t tid)
 	return !read_stat(task, name, &st) || st.state == 'X' || st.state == 'Z';
 }
 
+/* The kernel's own, for io_uring: it never runs the program's code, and never stops. */
+static bool is_io_worker(const struct task *task, pid_t tid)
+{
+	cleanup_free char *stat = str_format("task/%d/stat", tid);
+	struct proc_stat st;
+
+	return tid != task->pid && read_stat(task, stat, &st) && (st.flags & PROC_STAT_IO_WORKER);
+}
+
 /* 1: seized; 0: not needed, it is ours already or has ended. */
 static int seize_thread(struct task *task, pid_t tid, struct error **err)
 {
 	struct error *inner = NULL;
 	int r;
 
-	if (find_thread(task, tid))
+	if (find_thread(task, tid) || is_io_worker(task, tid))
 		return 0;
 	r = add_thread(task, tid, &inner);
 	if (r == 0)

@@ -389,6 +389,7 @@ const struct kind kind_epoll = {
 		.check = epoll_check,
 		.open = epoll_open,
 		.settle = epoll_settle,
+		.settles_last = true,
 		.settler = epoll_settler,
 	},
 };

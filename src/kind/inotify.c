@@ -233,5 +233,6 @@ const struct kind kind_inotify = {
 		.check = inotify_check,
 		.open = inotify_open,
 		.settle = inotify_settle,
+		.settles_last = true,
 	},
 };

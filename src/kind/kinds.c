@@ -8,9 +8,9 @@
 extern const struct kind kind_credentials, kind_filesystem, kind_limits, kind_locks, kind_owners,
 	kind_scheduling, kind_seccomp, kind_signals, kind_switches, kind_thread_signals, kind_timers;
 extern const struct kind kind_device, kind_directory, kind_epoll, kind_eventfd, kind_generated,
-	kind_inotify, kind_memfd, kind_message_queue, kind_path_only, kind_pidfd, kind_pipe,
-	kind_regular, kind_refused, kind_signalfd, kind_socket, kind_sysv_shm, kind_terminal,
-	kind_terminal_master, kind_timerfd;
+	kind_inotify, kind_io_uring, kind_memfd, kind_message_queue, kind_path_only, kind_pidfd,
+	kind_pipe, kind_regular, kind_refused, kind_signalfd, kind_socket, kind_sysv_shm,
+	kind_terminal, kind_terminal_master, kind_timerfd;
 extern const struct kind kind_sysv, kind_sysv_undo;
 
 const struct kind *const kinds[] = {
@@ -29,6 +29,7 @@ const struct kind *const kinds[] = {
 	&kind_credentials,
 
 	&kind_path_only, /* before all that look at the file's type */
+	&kind_io_uring, /* before memfd: its memory may be one */
 	&kind_memfd,
 	&kind_sysv_shm,
 	&kind_message_queue,

@@ -26,20 +26,24 @@ struct name {
 	const char *mend; /* NULL: none */
 };
 
+#define CLOSES "try again when the program has closed it"
+
 static const struct name by_link[] = {
-	{"anon_inode:[io_uring]", "an io_uring",
-	 "start the program without it (Node.js: UV_USE_IO_URING=0)"},
-	{"anon_inode:[userfaultfd]", "a userfaultfd", NULL},
-	{"anon_inode:[fanotify]", "a fanotify group", NULL},
-	{"anon_inode:[perf_event]", "a performance counter", "end the profiling"},
+	{"anon_inode:[userfaultfd]", "a userfaultfd", CLOSES},
+	{"anon_inode:[fanotify]", "a fanotify group, whose marks the kernel does not tell in full",
+	 "let the program watch with inotify(7), or " CLOSES},
+	{"anon_inode:[perf_event]", "a performance counter",
+	 "end the profiling, or " CLOSES},
 	{"anon_inode:[pidfd]", "a pidfd, which stands for another process", NULL},
 	{"pidfd:", "a pidfd, which stands for another process", NULL},
-	{"anon_inode:bpf", "a BPF object", NULL},
-	{"anon_inode:btf", "a BPF object", NULL},
-	{"anon_inode:[landlock-ruleset]", "a Landlock rule set", NULL},
-	{"anon_inode:seccomp notify", "the listener of a seccomp filter", NULL},
+	{"anon_inode:bpf", "a BPF object", CLOSES},
+	{"anon_inode:btf", "a BPF object", CLOSES},
+	{"anon_inode:[landlock-ruleset]", "a Landlock rule set",
+	 "try again when the program has put it in force and closed it"},
+	{"anon_inode:seccomp notify", "the listener of a seccomp filter", CLOSES},
 	{"anon_inode:kvm-", "a virtual machine of KVM", NULL},
-	{"anon_inode:[fscontext]", "a mount that is being configured", NULL},
+	{"anon_inode:[fscontext]", "a mount that is being configured",
+	 "try again when it is mounted"},
 	{"anon_inode:sync_file", "a fence of a graphics driver", NULL},
 	{"anon_inode:[vfio", "a device handed to user space (VFIO)", NULL},
 	{"/dmabuf:", "a buffer of a graphics driver (dma-buf)", NULL},

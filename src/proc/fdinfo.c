@@ -246,6 +246,51 @@ static bool parse_simple(const struct scan *key, struct scan *s, struct fdinfo *
 	return true;
 }
 
+static bool parse_uring(const struct scan *key, struct scan *s, struct fdinfo *info)
+{
+	struct fd_uring *u = &info->uring;
+
+	scan_blanks(s);
+	if (scan_is(key, "SqMask")) {
+		scan_skip(s, "0x");
+		u->sq_mask = scan_hex32(s);
+		info->lines |= FDINFO_IO_URING;
+	} else if (scan_is(key, "CqMask")) {
+		scan_skip(s, "0x");
+		u->cq_mask = scan_hex32(s);
+	} else if (scan_is(key, "CachedSqHead")) {
+		u->submitted = scan_u32(s);
+	} else if (scan_is(key, "CachedCqTail")) {
+		u->completed = scan_u32(s);
+		info->lines |= FDINFO_IO_URING_COUNTS;
+	} else if (scan_is(key, "SqThread")) {
+		u->sq_thread = scan_int(s);
+	} else if (scan_is(key, "UserFiles")) {
+		u->files = scan_u32(s);
+	} else if (scan_is(key, "UserBufs")) {
+		u->buffers = scan_u32(s);
+	} else if (scan_is(key, "Personalities")) {
+		u->personalities = true;
+	} else if (scan_is(key, "NAPI")) {
+		u->napi = !scan_is(s, "disabled");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Members of io_uring's lists, whose lines have no key. */
+static bool parse_uring_list(struct scan *s, struct fdinfo *info)
+{
+	if (scan_skip(s, "  op="))
+		info->uring.polls = true;
+	else if (scan_skip(s, "  user_data="))
+		info->uring.overflow = true;
+	else
+		return false;
+	return true;
+}
+
 /* Kinds of which it is enough to know that they are that. */
 static void parse_presence(const struct scan *key, struct fdinfo *info)
 {
@@ -253,10 +298,10 @@ static void parse_presence(const struct scan *key, struct fdinfo *info)
 		const char *key;
 		enum fdinfo_line line;
 	} marks[] = {
-		{"API", FDINFO_USERFAULTFD},    {"SqMask", FDINFO_IO_URING},
-		{"prog_type", FDINFO_BPF},      {"map_type", FDINFO_BPF},
-		{"link_type", FDINFO_BPF},      {"btf_id", FDINFO_BPF},
-		{"exp_name", FDINFO_DMABUF},    {"drm-driver", FDINFO_DRM},
+		{"API", FDINFO_USERFAULTFD},    {"prog_type", FDINFO_BPF},
+		{"map_type", FDINFO_BPF},       {"link_type", FDINFO_BPF},
+		{"btf_id", FDINFO_BPF},         {"exp_name", FDINFO_DMABUF},
+		{"drm-driver", FDINFO_DRM},
 	};
 
 	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
@@ -273,8 +318,8 @@ static int parse_line(struct scan *s, struct fdinfo *info)
 		info->lines |= FDINFO_FANOTIFY;
 	else if (scan_skip(s, "inotify wd:"))
 		r = parse_inotify(s, info);
-	else if (!scan_key(s, &key))
-		r = 0; /* io_uring, among others, has lines of other shapes */
+	else if (parse_uring_list(s, info) || !scan_key(s, &key))
+		r = 0; /* some have lines of other shapes */
 	else if (scan_is(&key, "lock"))
 		r = parse_lock(s, info);
 	else if (scan_is(&key, "tfd"))
@@ -282,7 +327,7 @@ static int parse_line(struct scan *s, struct fdinfo *info)
 	else if (scan_is(&key, "NSpid"))
 		r = parse_ns_pids(s, info);
 	else if (!parse_general(&key, s, info) && !parse_simple(&key, s, info) &&
-		 !parse_timerfd(&key, s, info))
+		 !parse_timerfd(&key, s, info) && !parse_uring(&key, s, info))
 		parse_presence(&key, info);
 	if (r == 0 && s->bad)
 		r = -EINVAL;

@@ -61,6 +61,16 @@ struct fd_inotify_watch {
 	uint8_t handle[FD_HANDLE_MAX];
 };
 
+/* io_uring: what its memory says, and what the kernel has counted for itself. */
+struct fd_uring {
+	uint32_t sq_mask, cq_mask;   /* entries - 1 */
+	uint32_t submitted, completed; /* in all, modulo 2^32 (6.0 and later) */
+	pid_t sq_thread;             /* -1: it has none */
+	uint32_t files, buffers;     /* registered ones */
+	bool polls, overflow;        /* there is some of it */
+	bool personalities, napi;
+};
+
 /* Which lines were there. */
 enum fdinfo_line {
 	FDINFO_INO = 1 << 0,      /* 5.14 and later */
@@ -78,6 +88,7 @@ enum fdinfo_line {
 	FDINFO_BPF = 1 << 12,
 	FDINFO_DMABUF = 1 << 13,
 	FDINFO_DRM = 1 << 14,
+	FDINFO_IO_URING_COUNTS = 1 << 15, /* submitted and completed */
 };
 
 struct fdinfo {
@@ -106,6 +117,8 @@ struct fdinfo {
 	proc_pids pidfd_ns_pid;
 
 	int tty_index;
+
+	struct fd_uring uring;
 };
 
 /* Returns 0, -EINVAL or -ENOMEM.  Unknown lines are left out. */

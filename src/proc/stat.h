@@ -30,6 +30,7 @@ struct proc_stat {
 	int exit_code; /* as of wait(2) */
 };
 
+#define PROC_STAT_IO_WORKER 0x00000010U /* PF_IO_WORKER in flags: a thread of the kernel's, for io_uring */
 #define PROC_STAT_KTHREAD 0x00200000U /* PF_KTHREAD in flags */
 
 int stat_parse(const char *text, size_t len, struct proc_stat *ret);

@@ -42,7 +42,8 @@ struct file *file_by_fd(const struct file_table *t, const struct task *task, int
 /* Names of mapped kernel objects that are no memory of files: their kinds refuse them by these. */
 static bool is_other_object(const char *name)
 {
-	static const char *const names[] = {"/SYSV", "/[aio]", "/secretmem", "anon_inode:"};
+	static const char *const names[] = {"/SYSV", "/[aio]", "/secretmem", "anon_inode:",
+					    "/memfd:[io_uring]"};
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (str_starts(name, names[i]))
