@@ -7,8 +7,8 @@
  * sizes, and that number.  Requests that are prepared and results that are not taken are in that memory.
  *
  * What nobody can see and no ring has after the restore: how it wakes whom
- * (IORING_SETUP_COOP_TASKRUN, _TASKRUN_FLAG), _SUBMIT_ALL, _IOPOLL, and how long its thread
- * stays awake.
+ * (IORING_SETUP_COOP_TASKRUN, _TASKRUN_FLAG), _SUBMIT_ALL, _IOPOLL, how long its thread
+ * stays awake, and the numbers by which threads have registered it (IORING_REGISTER_RING_FDS).
  */
 #include "kind/io_uring.h"
 

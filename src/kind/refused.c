@@ -30,7 +30,7 @@ struct name {
 
 static const struct name by_link[] = {
 	{"anon_inode:[userfaultfd]", "a userfaultfd", CLOSES},
-	{"anon_inode:[fanotify]", "a fanotify group, whose marks the kernel does not tell in full",
+	{"anon_inode:[fanotify]", "a fanotify group",
 	 "let the program watch with inotify(7), or " CLOSES},
 	{"anon_inode:[perf_event]", "a performance counter",
 	 "end the profiling, or " CLOSES},
