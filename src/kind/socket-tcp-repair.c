@@ -197,12 +197,16 @@ int tcp_repair_capture(const struct file *f, Rec__Socket *m, int state, struct e
 int tcp_repair_may_end(const struct file *f, const Rec__Socket *m, struct error **err)
 {
 	struct long_info now;
+	int unsent = -1;
 
-	if (get_info(f->own, &now) == 0 && now.bytes_received == m->repair->received &&
+	/* Of what the kernel has sent since, the peer would speak to one who knows nothing of it. */
+	if (get_info(f->own, &now) == 0 && ioctl(f->own, SIOCOUTQNSD, &unsent) == 0 &&
+	    now.bytes_received == m->repair->received && (uint32_t)unsent == m->repair->unsent &&
 	    now.info.tcpi_state == TCP_ESTABLISHED)
 		return 0;
-	return fail(err, EBUSY, "descriptor %d is a TCP connection on which the peer has sent more "
-		    "since it was saved", f->fd);
+	return refuse(err, EBUSY, "try again when less goes over it",
+		      "descriptor %d is a TCP connection over which data has gone since it was saved",
+		      f->fd);
 }
 
 void tcp_repair_forget(int fd)

@@ -81,7 +81,7 @@ int tcp_ended_open(const Rec__Socket *m);
 void tcp_repair_mend(int fd);
 /* Fills m->repair where that is permitted; 0 as well where it is not. */
 int tcp_repair_capture(const struct file *f, Rec__Socket *m, int state, struct error **err);
-/* Nothing has come since, that would be lost. */
+/* Nothing has come or gone since, that would be lost. */
 int tcp_repair_may_end(const struct file *f, const Rec__Socket *m, struct error **err);
 /* So that the peer hears nothing when it is closed. */
 void tcp_repair_forget(int fd);

@@ -86,7 +86,7 @@ int main(void)
 		written += (size_t)n;
 	}
 	CHECK(ioctl(fd, TIOCOUTQ, &unsent) == 0 && unsent > 0);
-	test_nap(50);
+	test_nap(600); /* until the last gap in the window is filled */
 
 	test_ready();
 
