@@ -130,7 +130,7 @@ struct stasis_restore_options {
 	/* Descriptors of the caller for the program's standard input, output and error; -1: as it was,
 	 * or, where that belonged to somebody else, the caller's own.  They stay the caller's. */
 	int standard[3];
-	int tcp_close;      /* not 0: established TCP connections come back closed by the peer */
+	int tcp_close;      /* not 0: TCP connections with others come back closed by the peer */
 	/* Not 0: the caller stays as the parent.  A program of a terminal is then the foreground job
 	 * on the caller's, with the modes (echo, raw, ...) that it had set. */
 	int foreground;

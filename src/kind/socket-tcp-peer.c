@@ -1,17 +1,13 @@
 /* Who has the other end of a TCP connection: what the kernel tells by sock_diag(7), and /proc. */
 #include "kind/socket.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -19,7 +15,7 @@
 #include "task/description.h"
 
 /* No kind has this tag: in c->shared, the names of those that have other ends. */
-#define PEERS (UINT32_MAX - 1)
+#define PEERS (UINT32_MAX - 3)
 /* All of /proc is looked through for a name; a server with many clients is told those of a few. */
 #define NAMES_MAX 8u
 
@@ -140,47 +136,6 @@ bool inet_is_local(const ProtobufCBinaryData *address)
 
 /* ---- Its name ---- */
 
-static bool holds(int proc, const char *pid, const char *link)
-{
-	cleanup_free char *path = str_format("%s/fd", pid);
-	char found[64];
-	struct dirent *e;
-	bool yes = false;
-	int fd = path ? openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!d) {
-		close_fdp(&fd);
-		return false;
-	}
-	while (!yes && (e = readdir(d))) {
-		ssize_t len = readlinkat(fd, e->d_name, found, sizeof found);
-
-		yes = len == (ssize_t)strlen(link) && !memcmp(found, link, (size_t)len);
-	}
-	closedir(d);
-	return yes;
-}
-
-static pid_t find_holder(uint32_t inode)
-{
-	cleanup_free char *link = str_format("socket:[%u]", inode);
-	struct dirent *e;
-	pid_t found = 0;
-	DIR *d = opendir("/proc");
-
-	while (d && link && !found && (e = readdir(d))) {
-		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
-
-		/* Our own descriptors are duplicates of the program's. */
-		if (pid > 0 && pid != getpid() && holds(dirfd(d), e->d_name, link))
-			found = pid;
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
 /* One process has the other ends of many: known by what it is reached at. */
 static pid_t known_holder(struct capture *c, const Rec__Socket *m, uint32_t inode)
 {
@@ -188,7 +143,7 @@ static pid_t known_holder(struct capture *c, const Rec__Socket *m, uint32_t inod
 	uint16_t port = 0;
 	uint64_t key[2];
 	size_t known = 0;
-	pid_t pid;
+	struct holder holder = {0};
 
 	plain(&m->peer, ip, &port);
 	key[0] = ((uint64_t)port << 32) ^ ip[0] ^ ((uint64_t)ip[1] << 16);
@@ -202,9 +157,9 @@ static pid_t known_holder(struct capture *c, const Rec__Socket *m, uint32_t inod
 	}
 	if (known >= NAMES_MAX)
 		return 0;
-	pid = find_holder(inode);
-	capture_share(c, PEERS, key[0], key[1], (uint32_t)pid);
-	return pid;
+	holder_of_socket(c, inode, &holder);
+	capture_share(c, PEERS, key[0], key[1], (uint32_t)holder.pid);
+	return holder.pid;
 }
 
 char *tcp_holder(struct capture *c, const Rec__Socket *m, const struct tcp_end *end)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -36,6 +37,8 @@
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72 /* Linux 5.14 */
 #endif
+
+#define ACKNOWLEDGED_MS 250
 
 /* What one send(2) puts in a queue: the kernel wants it in one piece. */
 #define CHUNK 16384u
@@ -169,6 +172,23 @@ void tcp_repair_mend(int fd)
 		priv_tcp_repair(fd, REPAIR_OFF_SILENTLY);
 }
 
+/*
+ * What is on its way will be acknowledged; if that came when nobody is there any more, the kernel
+ * would answer it with a reset.  Peers take their time for it, but no longer than this.
+ */
+static void await_acknowledgement(int fd)
+{
+	const struct timespec moment = {0, 1000000};
+	int all = 0, unsent = 0;
+
+	for (int i = 0; i < ACKNOWLEDGED_MS; i++) {
+		if (ioctl(fd, SIOCOUTQ, &all) < 0 || ioctl(fd, SIOCOUTQNSD, &unsent) < 0 ||
+		    all == unsent)
+			return;
+		nanosleep(&moment, NULL);
+	}
+}
+
 int tcp_repair_capture(const struct file *f, Rec__Socket *m, int state, struct error **err)
 {
 	int reuse = 0, r;
@@ -178,6 +198,10 @@ int tcp_repair_capture(const struct file *f, Rec__Socket *m, int state, struct e
 		return 0;
 	getsockopt(f->own, SOL_SOCKET, SO_REUSEADDR, &reuse, &len);
 	/* Not permitted, as to most: the restore will say so. */
+	if (priv_tcp_repair(f->own, REPAIR_ON) < 0)
+		return 0;
+	leave_repair(f->own, reuse);
+	await_acknowledgement(f->own);
 	if (priv_tcp_repair(f->own, REPAIR_ON) < 0)
 		return 0;
 	m->repair = calloc(1, sizeof *m->repair);

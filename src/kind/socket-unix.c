@@ -22,7 +22,7 @@
 #include "task/description.h"
 
 /* No kind has this tag: in c->shared, inodes of sockets that wait to be accepted, by whom. */
-#define WAITING (UINT32_MAX - 1)
+#define WAITING (UINT32_MAX - 2)
 
 bool is_unix_socket(const struct file *f)
 {
