@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -88,26 +89,81 @@ static bool is_closing(int state)
 }
 
 /*
- * Within this machine what was sent is received at once, and acknowledged a moment later.
- * Returns the state in which that has come to rest, or -EBUSY: the reader has no room for it.
+ * Lets the kernel give a reader the room that it would have got by reading faster: SO_RCVLOWAT does
+ * so where the program has not chosen the size.  That somebody looks is when the writer hears of it.
  */
-static int await_delivery(int fd)
+static void make_room(int reader, int unsent)
+{
+	int usual = 1, waiting = 0, want, offset = -1;
+	socklen_t len = sizeof usual, offset_len = sizeof offset;
+	char byte;
+
+	if (ioctl(reader, SIOCINQ, &waiting) < 0 ||
+	    getsockopt(reader, SOL_SOCKET, SO_RCVLOWAT, &usual, &len) < 0)
+		return;
+	want = waiting < INT_MAX / 4 && unsent < INT_MAX / 4 ? 2 * (waiting + unsent) : INT_MAX;
+	setsockopt(reader, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof want);
+	setsockopt(reader, SOL_SOCKET, SO_RCVLOWAT, &usual, sizeof usual);
+	/* Where it is in use, to look would move it. */
+	if (getsockopt(reader, SOL_SOCKET, SO_PEEK_OFF, &offset, &offset_len) < 0 || offset < 0)
+		recv(reader, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
+/*
+ * Within this machine what was sent is received at once, and acknowledged a moment later.
+ * Returns the state in which that has come to rest, or -EBUSY: the reader (-1: none of ours) has no
+ * room for it.
+ */
+static int await_delivery(int fd, int reader)
+{
+	const struct timespec moment = {0, 1000000};
+	bool asked = false;
+
+	for (int i = 0; i < DELIVERY_MS; i++) {
+		int all = 0, unsent = 0, state = state_of(fd);
+
+		if (state < 0 || ioctl(fd, SIOCOUTQ, &all) < 0)
+			return -errno;
+		if (state == TCP_CLOSE || (!all && !is_closing(state)))
+			return state;
+		/* Nothing moves: the window is closed. */
+		if (i > DELIVERY_MS / 3 && ioctl(fd, SIOCOUTQNSD, &unsent) == 0 && unsent) {
+			if (asked || reader < 0)
+				return -EBUSY;
+			make_room(reader, all);
+			asked = true;
+			i = 0;
+		}
+		nanosleep(&moment, NULL);
+	}
+	return -EBUSY;
+}
+
+/* Whoever is closed may still have something to send; then comes its end. */
+static int await_end(int fd)
 {
 	const struct timespec moment = {0, 1000000};
 
 	for (int i = 0; i < DELIVERY_MS; i++) {
-		int unsent = 0, state = state_of(fd);
+		int state = state_of(fd);
 
-		if (state < 0 || ioctl(fd, SIOCOUTQ, &unsent) < 0)
-			return -errno;
-		if (state == TCP_CLOSE || (!unsent && !is_closing(state)))
+		if (state != TCP_ESTABLISHED && state != TCP_FIN_WAIT1 && state != TCP_FIN_WAIT2)
 			return state;
-		/* Nothing moves: the window is closed. */
-		if (i > DELIVERY_MS / 3 && ioctl(fd, SIOCOUTQNSD, &unsent) == 0 && unsent)
-			return -EBUSY;
+		if (i == 0)
+			make_room(fd, INT_MAX);
 		nanosleep(&moment, NULL);
 	}
 	return -EBUSY;
+}
+
+/* In both directions: what one end has sent is saved with the other. */
+static int await_rest(int fd, int other)
+{
+	int r = await_delivery(fd, other);
+
+	if (r >= 0)
+		r = other < 0 ? await_end(fd) : await_delivery(other, fd);
+	return r < 0 ? r : state_of(fd);
 }
 
 /* Closed by its program, but for what the kernel does to end it. */
@@ -119,12 +175,12 @@ static bool has_left(const struct tcp_end *end)
 static int capture_local(const struct file *f, Rec__Socket *m,
 			 const struct file *other, struct error **err)
 {
-	int state = await_delivery(f->own);
+	int state = await_rest(f->own, other ? other->own : -1);
 
 	if (state == -EBUSY)
-		return refuse(err, EBUSY, "try again when the other end has read some of it",
-			      "descriptor %d is a TCP socket with data on its way for which the "
-			      "other end has no room", f->fd);
+		return refuse(err, EBUSY, "try again when some of it was read",
+			      "descriptor %d is a TCP socket with data on its way for which its "
+			      "reader has no room", f->fd);
 	if (state < 0)
 		return fail_errno(err, -state, "descriptor %d: the state of a TCP socket", f->fd);
 	if (state == TCP_CLOSE) {
