@@ -15,10 +15,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifndef TCP_ULP
 #define TCP_ULP 31
@@ -89,6 +93,31 @@ static bool is_closing(int state)
 }
 
 /*
+ * The two calls that must not be parted: by a process of its own that takes no signals, so that a
+ * tool that is ended between them leaves the program's option as it was.
+ */
+static void set_for_a_moment(int reader, int want, int usual)
+{
+	sigset_t all, old;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = (pid_t)syscall(SYS_clone, 0, NULL, NULL, NULL, NULL);
+	if (pid == 0) {
+		setsid();
+		setsockopt(reader, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof want);
+		setsockopt(reader, SOL_SOCKET, SO_RCVLOWAT, &usual, sizeof usual);
+		_exit(0);
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	while (pid > 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	/* Should somebody have ended it. */
+	setsockopt(reader, SOL_SOCKET, SO_RCVLOWAT, &usual, sizeof usual);
+}
+
+/*
  * Lets the kernel give a reader the room that it would have got by reading faster: SO_RCVLOWAT does
  * so where the program has not chosen the size.  That somebody looks is when the writer hears of it.
  */
@@ -102,8 +131,7 @@ static void make_room(int reader, int unsent)
 	    getsockopt(reader, SOL_SOCKET, SO_RCVLOWAT, &usual, &len) < 0)
 		return;
 	want = waiting < INT_MAX / 4 && unsent < INT_MAX / 4 ? 2 * (waiting + unsent) : INT_MAX;
-	setsockopt(reader, SOL_SOCKET, SO_RCVLOWAT, &want, sizeof want);
-	setsockopt(reader, SOL_SOCKET, SO_RCVLOWAT, &usual, sizeof usual);
+	set_for_a_moment(reader, want, usual);
 	/* Where it is in use, to look would move it. */
 	if (getsockopt(reader, SOL_SOCKET, SO_PEEK_OFF, &offset, &offset_len) < 0 || offset < 0)
 		recv(reader, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
