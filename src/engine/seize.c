@@ -24,7 +24,7 @@
  */
 #define STOP_PATIENCE 5000
 #define VFORK_PATIENCE 1000
-/* Nanoseconds.  A tree that is not complete by then grows faster than it can be stopped. */
+/* Nanoseconds.  A tree in which only what is new is found for so long grows too fast. */
 #define HUNT_PATIENCE UINT64_C(10000000000)
 
 /* A tree that is being stopped. */
@@ -32,6 +32,7 @@ struct hunt {
 	struct tree *tree;
 	size_t fresh;     /* the tasks from here on may have threads that run */
 	uint64_t give_up; /* CLOCK_MONOTONIC */
+	uint64_t began;   /* in clock ticks since boot, as processes begin */
 	uint64_t *ret_began;
 };
 
@@ -41,6 +42,15 @@ static uint64_t now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t ticks_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return ((uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec) /
+	       (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
 static struct thread *find_thread(struct task *task, pid_t tid)
@@ -374,6 +384,9 @@ static int adopt(struct hunt *h, pid_t pid, struct error **err)
 	}
 	if (r == 0) {
 		error_free(inner);
+		/* A big tree on a slow machine takes its time: these are finitely many. */
+		if (st.starttime < h->began)
+			h->give_up = now() + HUNT_PATIENCE;
 		return tree_add(h->tree, task) < 0 ? fail(err, ENOMEM, "out of memory") : 1;
 	}
 	/* What ended in the meantime is no obstacle. */
@@ -489,7 +502,12 @@ static void give_up(struct tree *tree)
 
 int seize_tree(struct tree *tree, bool only, uint64_t *ret_began, struct error **err)
 {
-	struct hunt h = {.tree = tree, .give_up = now() + HUNT_PATIENCE, .ret_began = ret_began};
+	struct hunt h = {
+		.tree = tree,
+		.give_up = now() + HUNT_PATIENCE,
+		.began = ticks_now(),
+		.ret_began = ret_began,
+	};
 	int r = only ? stop_fresh(&h, err) : hunt(&h, err);
 
 	if (r < 0)
