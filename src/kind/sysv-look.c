@@ -45,13 +45,20 @@ uint64_t sysv_last_use(const struct sysv_object *o)
 	return used > o->changed ? used : o->changed;
 }
 
+/* The kernel's clock of seconds lags behind by a tick, and by more in a virtual machine. */
+#define CLOCK_LAG INT64_C(100000000)
+
 uint64_t sysv_time(uint64_t ticks)
 {
+	const int64_t second = 1000000000, hertz = sysconf(_SC_CLK_TCK);
 	struct timespec now, running;
+	int64_t boot, began;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	clock_gettime(CLOCK_BOOTTIME, &running);
-	return (uint64_t)(now.tv_sec - running.tv_sec) + ticks / (uint64_t)sysconf(_SC_CLK_TCK);
+	boot = (now.tv_sec - running.tv_sec) * second + now.tv_nsec - running.tv_nsec;
+	began = boot + (int64_t)ticks * (second / hertz) - CLOCK_LAG;
+	return began > 0 ? (uint64_t)(began / second) : 0;
 }
 
 /*
