@@ -29,9 +29,10 @@ static inline void tree_begin(void)
 	CHECK(pipe(tree_pipe) == 0);
 }
 
-/* In a child: all is set up; returns when the test goes on. */
+/* In a child, also one of clone(2): all is set up; returns when the test goes on. */
 static inline void tree_set_up(void)
 {
+	test_allow_tracing();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	CHECK(write(tree_pipe[1], "x", 1) == 1);
 	while (access("go", F_OK) < 0)
