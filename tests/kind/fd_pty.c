@@ -13,6 +13,9 @@ int main(void)
 	char text[64];
 	int yes = 1, on = 0, second;
 
+	/* Padding as well, since all of it is compared. */
+	memset(&modes, 0, sizeof modes);
+	memset(&now, 0, sizeof now);
 	pty_raw(&raw);
 	CHECK(tcgetattr(raw.slave, &modes) == 0);
 	modes.c_cc[VINTR] = 7;
