@@ -7,11 +7,11 @@ import stat
 import subprocess
 import sysconfig
 
-RUNS = 2  # ptrace_scope 0 and 1: see init.sh
+RUNS = 4  # the audit and the tests, with ptrace_scope 0 and 1: see init.sh
 
 # Commands by their names; libraries are found by ldd.
 PROGRAMS = ("sh", "bash", "mount", "setpriv", "setcap", "getcap", "sysctl", "ip", "insmod",
-            "cat", "mkdir", "ln", "sleep", "ls", "uname", "dmesg")
+            "cat", "mkdir", "ln", "sleep", "ls", "uname", "dmesg", "sed")
 # In the order in which they can be loaded; a kernel that has one built in has no such file.
 MODULES = ("unix_diag", "inet_diag", "tcp_diag", "udp_diag", "af_packet_diag", "udmabuf")
 # Of Python what the driver of the tests imports does not use.

@@ -17,11 +17,26 @@ for module in unix_diag inet_diag tcp_diag udp_diag af_packet_diag udmabuf; do
 	[ ! -e /modules/$module.ko ] || insmod /modules/$module.ko
 done
 sysctl -q kernel.printk=1 kernel.unprivileged_userns_clone=1 2>/dev/null
+
+# Root, since who is to have which capability only root can say: all callers, all victims.
+audit() {
+	if /stasis/prefix/bin/stasis audit --json >/tmp/audit 2>&1; then
+		echo "1 passed, 0 failed, 0 skipped"
+	else
+		echo "FAILED  audit: exit status $?"
+		sed 's/^/    /' /tmp/audit
+		echo "0 passed, 1 failed, 0 skipped"
+	fi
+}
+
 pattern=$(cat /etc/pattern)
 for scope in 0 1; do
 	sysctl -q kernel.yama.ptrace_scope=$scope
-	echo "guest: Linux $(uname -r), ptrace_scope $(cat /proc/sys/kernel/yama/ptrace_scope)"
-	# Emulated processors are slow: twenty times the patience.
+	machine="Linux $(uname -r), ptrace_scope $(cat /proc/sys/kernel/yama/ptrace_scope)"
+	echo "guest: $machine, audit"
+	audit
+	echo "guest: $machine"
+	# Emulated processors are slow: ten times the patience.
 	/usr/bin/python3 /stasis/source/tests/run.py --installed /stasis -k "$pattern" \
 		--level none --level cap --time-scale 10 -j 2
 done

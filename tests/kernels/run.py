@@ -7,8 +7,8 @@ Runs the tests of tests/kind on other kernels: Debian's, in a virtual machine wi
 For each kernel the newest linux-image-VERSION*-cloud-amd64 is fetched with apt-get, unpacked (not
 installed) below BUILD/kernels, and started by qemu-system-x86_64 with an initial RAM file system
 that holds the tool, the test programs, the driver of the tests and what these need.  In it
-the tests run as an ordinary user at the levels none and cap, with Yama's ptrace_scope 0
-and 1.  Reports and ends as tests/run.py does; what the kernels print stays in
+the tests run as an ordinary user at the levels none and cap, and `stasis audit` as root, with
+Yama's ptrace_scope 0 and 1.  Reports and ends as tests/run.py does; what the kernels print stays in
 BUILD/kernels/VERSION.log.  KVM is used where it works; emulation does without.
 """
 
@@ -51,8 +51,10 @@ def start(kernel, archive, log, timeout):
                "-nodefaults", "-serial", "stdio",
                "-append", "console=ttyS0 panic=-1 quiet rdinit=/init"]
     with open(log, "wb") as copy, subprocess.Popen(
-            ["timeout", "-k", "5", str(timeout), *command], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as machine:
+            # In our process group, so that whoever ends us ends the machine.
+            ["timeout", "--foreground", "-k", "5", str(timeout), *command],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT) as machine:
         for line in machine.stdout:
             copy.write(line)
             yield line.decode(errors="replace").rstrip("\r\n")
