@@ -32,6 +32,8 @@ bench: setup-bench
 install: all
 	@meson install --quiet --no-rebuild -C $(BUILD) --destdir "$(abspath $(DESTDIR)$(PREFIX))"
 	@echo "installed below $(DESTDIR)$(PREFIX)"
+	@echo "for old process numbers on the host (docs/SECURITY.md says what that gives its users):"
+	@echo "    setcap cap_checkpoint_restore+ep $(abspath $(DESTDIR)$(PREFIX))/bin/stasis"
 
 clean:
 	rm -rf $(BUILD) $(BUILD)-asan

@@ -330,13 +330,13 @@ static int send_orders(const struct rebuild *r, struct orders *o, int socket, st
 	return res;
 }
 
-int open_newborn(struct rebuilt_task *t, struct error **err)
+int open_newborn(const struct rebuild *r, struct rebuilt_task *t, struct error **err)
 {
 	cleanup_free char *path = str_format("/proc/%d", t->pid);
 
 	if (t->proc < 0)
 		t->proc = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	t->mem = t->proc < 0 ? -1 : priv_open_newborn(t->proc, "mem", O_RDWR);
+	t->mem = t->proc < 0 ? -1 : priv_open_newborn(t->proc, "mem", O_RDWR, r->private_pids);
 	return t->mem < 0 ? fail_errno(err, errno, "cannot open the memory of the new process") : 0;
 }
 
@@ -368,7 +368,7 @@ int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struc
 		res = follow_exec(r, t->pid, socket, err);
 	t->ns_pid = number ? number : t->pid;
 	if (res == 0)
-		res = open_newborn(t, err);
+		res = open_newborn(r, t, err);
 	t->injection = res == 0 ? calloc(1, sizeof *t->injection) : NULL;
 	return res == 0 && !t->injection ? fail(err, ENOMEM, "out of memory") : res;
 }

@@ -24,7 +24,7 @@ int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct
 int prepare_birth(struct rebuild *r, struct birth *b, struct error **err);
 
 /* /proc/PID and the memory of a process that was just made, or has just executed its file. */
-int open_newborn(struct rebuilt_task *t, struct error **err);
+int open_newborn(const struct rebuild *r, struct rebuilt_task *t, struct error **err);
 
 /*
  * The root led a session on a terminal that is not of the image: a session can be led anew only

@@ -94,7 +94,7 @@ static int take_injection(struct rebuilt_task *t, const struct rebuilt_task *mak
 	return 0;
 }
 
-static int leave_exec(struct rebuilt_task *t, struct error **err)
+static int leave_exec(const struct rebuild *r, struct rebuilt_task *t, struct error **err)
 {
 	struct stop stop;
 
@@ -104,7 +104,7 @@ static int leave_exec(struct rebuilt_task *t, struct error **err)
 		return fail(err, ECHILD, "the new process has ended");
 	t->injection->tid = 0;
 	close_fdp(&t->mem);
-	return open_newborn(t, err);
+	return open_newborn(r, t, err);
 }
 
 /* In the region that it still has of its maker stands what execveat(2) is told. */
@@ -140,7 +140,7 @@ static int execute_file(const struct rebuild *r, struct rebuilt_task *t, struct 
 	if (res == 0 && done < 0)
 		res = fail_errno(err, (int)-done, "cannot execute the file of process %u",
 				 t->record->pid);
-	return res < 0 ? res : leave_exec(t, err);
+	return res < 0 ? res : leave_exec(r, t, err);
 }
 
 /* The process whose memory a new one is a copy of: a stand-in's is that of its own maker. */
@@ -167,7 +167,7 @@ static int give_birth_by(const struct rebuild *r, const struct plan_step *step,
 	t->pid = maker->injection->born;
 	if (trace_wait(t->pid, &stop) < 0 || stop.kind != STOP_INTERRUPT)
 		return fail(err, ECHILD, "process %u ended before it began", t->record->pid);
-	res = open_newborn(t, err);
+	res = open_newborn(r, t, err);
 	if (res == 0)
 		res = take_injection(t, maker, err);
 	if (res < 0 || t->record->zombie || t->memory_of)

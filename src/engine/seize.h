@@ -16,7 +16,7 @@
  */
 int survey_task(const struct task *task, struct error **err);
 
-/* What a running target may change until it is stopped: namespaces.  Adds obstacles. */
+/* What a running target may change until it is stopped: namespaces, rights.  Adds obstacles. */
 void survey_stopped(const struct task *task, struct error **err);
 
 /*

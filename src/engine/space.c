@@ -245,10 +245,11 @@ static int map_areas(const struct rebuild *r, const struct rebuilt_task *t,
 	return run_batch(in, b, mapping, err);
 }
 
-static int read_areas(const struct rebuilt_task *t, struct vm_areas *ret, struct error **err)
+static int read_areas(const struct rebuild *r, const struct rebuilt_task *t, struct vm_areas *ret,
+		      struct error **err)
 {
 	cleanup_free char *text = NULL;
-	cleanup_close int fd = priv_open_newborn(t->proc, "maps", O_RDONLY);
+	cleanup_close int fd = priv_open_newborn(t->proc, "maps", O_RDONLY, r->private_pids);
 	ssize_t n = fd < 0 ? fd : fd_slurp_open(fd, &text);
 
 	if (n < 0 || maps_parse(text, (size_t)n, ret) < 0)
@@ -265,7 +266,7 @@ int build_space(const struct rebuild *r, struct rebuilt_task *t, struct injectio
 	struct leftovers none;
 	struct arch_regs regs;
 	uint64_t boot;
-	int res = read_areas(t, &now, err);
+	int res = read_areas(r, t, &now, err);
 
 	if (res == 0 && t->copy_of)
 		res = inherit_plan(t->memory, t->copy_of->memory, &kept, err);

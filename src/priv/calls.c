@@ -18,16 +18,6 @@
 #include "base/fd.h"
 #include "priv/caps.h"
 
-#ifndef DMA_BUF_MAGIC
-#define DMA_BUF_MAGIC 0x444d4142
-#endif
-#ifndef SECRETMEM_MAGIC
-#define SECRETMEM_MAGIC 0x5345434d
-#endif
-#ifndef ANON_INODE_FS_MAGIC
-#define ANON_INODE_FS_MAGIC 0x09041934
-#endif
-
 pid_t priv_clone3(const struct clone_args *args)
 {
 	cleanup_lower struct raised raised = {.cap = -1};
@@ -39,52 +29,14 @@ pid_t priv_clone3(const struct clone_args *args)
 	return pid < 0 ? -errno : (pid_t)pid;
 }
 
-int priv_open_newborn(int proc, const char *name, int flags)
+int priv_open_newborn(int proc, const char *name, int flags, bool apart)
 {
+	cleanup_lower struct raised raised = {.cap = -1};
+
 	/* Safe: these names of /proc lead to the process alone, which is of our own making. */
-	cleanup_lower struct raised raised = priv_raise(CAP_CHECKPOINT_RESTORE);
-
+	if (!apart)
+		raised = priv_raise(CAP_CHECKPOINT_RESTORE);
 	return openat(proc, name, flags | O_CLOEXEC);
-}
-
-static bool is_harmless(int fd)
-{
-	struct stat st;
-	struct statfs fs;
-
-	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0 || !S_ISREG(st.st_mode))
-		return false;
-	return fs.f_type != DMA_BUF_MAGIC && fs.f_type != SECRETMEM_MAGIC &&
-	       fs.f_type != ANON_INODE_FS_MAGIC;
-}
-
-int priv_open_map_file(int proc, uint64_t start, uint64_t end, struct error **err)
-{
-	char name[64], self[32];
-	cleanup_close int path = -1;
-	int fd;
-
-	snprintf(name, sizeof name, "map_files/%" PRIx64 "-%" PRIx64, start, end);
-	{
-		/*
-		 * Safe: O_PATH calls nothing of the file behind the link, and
-		 * the kernel checks that we may ptrace the process.
-		 */
-		cleanup_lower struct raised raised = priv_raise_cr();
-
-		path = openat(proc, name, O_PATH | O_CLOEXEC);
-	}
-	if (path < 0)
-		return fail_errno(err, errno, "cannot follow %s", name);
-	if (!is_harmless(path))
-		return fail(err, ENXIO, "%s is not a file that may be opened", name);
-	/*
-	 * The file that was looked at, whatever is mapped there by now; and without the
-	 * capability, so that its own permissions count.
-	 */
-	snprintf(self, sizeof self, "/proc/self/fd/%d", path);
-	fd = open(self, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	return fd < 0 ? fail_errno(err, errno, "cannot open the file behind %s", name) : fd;
 }
 
 int priv_tcp_repair(int fd, int mode)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <linux/sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,23 +23,15 @@ pid_t priv_clone3(const struct clone_args *args);
  * openat(2) of name in proc, the /proc/PID of a process that the caller made.  A newborn may have
  * been given the capability, to choose the numbers of its threads; the kernel then shows its
  * memory only to who has it effective as well (cap_ptrace_access_check()).
+ *
+ * apart: it lives in a user namespace of our user, who may look into it anyway.  Then nothing is
+ * raised: while that namespace's init shares our descriptors (engine/nsinit.c), our user could put
+ * another one in the place of proc.
  */
-int priv_open_newborn(int proc, const char *name, int flags);
+int priv_open_newborn(int proc, const char *name, int flags, bool apart);
 
 /* TIOCSLCKTRMIOS of a terminal of ours: modes is a struct termios of the kernel.  0, or -errno. */
 int priv_lock_modes(int fd, const void *modes);
-
-/*
- * Opens, read-only, the file behind the mapping [start, end) of a process,
- * whose /proc/PID the descriptor proc shows.  It must be one that the caller
- * has attached to: this adds no right over a process, only a way to what that
- * process could be made to read anyway.  The descriptor must never be handed
- * on to the user of the tool.
- *
- * Returns the descriptor.  -EPERM: not permitted.  -ENXIO: not a regular file,
- * or one that is dangerous to open (a dma-buf) or to keep (secret memory).
- */
-int priv_open_map_file(int proc, uint64_t start, uint64_t end, struct error **err);
 
 /*
  * TCP_REPAIR of a TCP socket of ours (a duplicate of the program's): 1 on, 0 off, -1 off without a

@@ -147,7 +147,7 @@ static const struct priv_rule rules[PRIV_OPS] = {
 	},
 	[PRIV_MAP_FILES_OPEN] = {
 		.name = "files behind mappings",
-		.purpose = "the content of mapped files that have no name any more",
+		.purpose = "the unmapped rest of a deleted file that is mapped privately, which is not used",
 		.rule = "following a link of /proc/PID/map_files: " CR " in the initial user "
 			"namespace, and ptrace access to the process",
 		.since = "5.9; CAP_SYS_ADMIN alone 4.3 to 5.8",

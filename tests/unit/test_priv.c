@@ -312,64 +312,6 @@ static void test_user_namespace_maps(void **state)
 	run_as(NULL, job_userns);
 }
 
-static void *map_fd(int fd)
-{
-	return mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
-}
-
-static int open_mapping(const void *at)
-{
-	cleanup_close int proc = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	return priv_open_map_file(proc, (uintptr_t)at, (uintptr_t)at + 4096, NULL);
-}
-
-static int job_map_file(void)
-{
-	cleanup_close int memory = memfd_create("x", MFD_CLOEXEC);
-	cleanup_close int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	cleanup_close int opened = -1, device = -1;
-	struct stat st, same;
-	void *at, *private;
-
-	WANT(memory >= 0 && ftruncate(memory, 4096) == 0 && fstat(memory, &st) == 0);
-	at = map_fd(memory);
-	opened = open_mapping(at);
-	WANT(opened >= 0 && fstat(opened, &same) == 0 && same.st_ino == st.st_ino);
-	WANT((fcntl(opened, F_GETFL) & O_ACCMODE) == O_RDONLY);
-	/* Anonymous as /dev/zero is when mapped privately, it must be no way to a device. */
-	private = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, zero, 0);
-	device = open_mapping(private);
-	WANT(device == -ENXIO || device == -ENOENT);
-	munmap(at, 4096);
-	WANT(open_mapping(at) == -ENOENT);
-	WANT(!is_effective(CAP_CHECKPOINT_RESTORE));
-	return 0;
-}
-
-static void test_map_files(void **state)
-{
-	(void)state;
-	run_as("cap_checkpoint_restore=p", job_map_file);
-}
-
-static int job_no_map_file(void)
-{
-	cleanup_close int memory = memfd_create("x", MFD_CLOEXEC);
-
-	WANT(memory >= 0 && ftruncate(memory, 4096) == 0);
-	WANT(open_mapping(map_fd(memory)) == -EPERM);
-	return 0;
-}
-
-static void test_no_map_files(void **state)
-{
-	(void)state;
-	if (geteuid() != 0 && priv_has_permitted(CAP_CHECKPOINT_RESTORE))
-		skip();
-	run_as("", job_no_map_file);
-}
-
 /* Whoever has loaded us must not notice a probe by its children. */
 static int job_quiet(void)
 {
@@ -418,8 +360,6 @@ int main(void)
 		cmocka_unit_test(test_kept_over_exec),
 		cmocka_unit_test(test_clone_with_number),
 		cmocka_unit_test(test_user_namespace_maps),
-		cmocka_unit_test(test_map_files),
-		cmocka_unit_test(test_no_map_files),
 		cmocka_unit_test(test_probes_leave_nothing),
 		cmocka_unit_test(test_table_is_complete),
 	};
