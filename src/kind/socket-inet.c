@@ -93,7 +93,10 @@ int inet_capture(struct capture *c, struct file *f, Rec__Socket *m, struct error
 		m->local = (ProtobufCBinaryData){0};
 	}
 	/* Of what has ended only that is left. */
-	return m->state == REC__SOCKET__STATE__ENDED ? 0 : socket_options_capture(f->own, m, err);
+	if (m->state == REC__SOCKET__STATE__ENDED)
+		return 0;
+	r = socket_options_capture(f->own, m, err);
+	return r < 0 || is_stream(m) ? r : multicast_capture(f, m, err);
 }
 
 /* ---- Check and restore ---- */
@@ -104,7 +107,7 @@ bool inet_is_consistent(const Rec__Socket *m)
 	bool tcp_only = connected || m->state == REC__SOCKET__STATE__LISTENING ||
 			m->state == REC__SOCKET__STATE__ENDED;
 
-	if (refused_protocol(m) || (tcp_only && !is_stream(m)))
+	if (refused_protocol(m) || (tcp_only && !is_stream(m)) || !multicast_is_consistent(m))
 		return false;
 	if ((m->other || m->alone || m->repair) && (!connected || !m->local.len || !m->peer.len))
 		return false;
@@ -167,7 +170,7 @@ int inet_check(const struct rebuild *r, const Rec__Socket *m, struct error **err
 	if (k < 0)
 		return refuse(err, -k, NULL, "the network address %s cannot be used: %s", local,
 			      strerror(-k));
-	return 0;
+	return multicast_join(fd, m, err);
 }
 
 static int open_connection(struct rebuild *r, const Rec__Socket *m, struct error **err)
@@ -196,6 +199,9 @@ int inet_open(struct rebuild *r, const Rec__Socket *m, struct error **err)
 	k = inet_bind(fd, m);
 	if (k < 0)
 		return fail_errno(err, -k, "the network address %s", local);
+	k = multicast_join(fd, m, err);
+	if (k < 0)
+		return k;
 	if (m->state == REC__SOCKET__STATE__CONNECTED &&
 	    connect(fd, (const struct sockaddr *)m->peer.data, (socklen_t)m->peer.len) < 0)
 		return fail_errno(err, errno, "cannot connect a datagram socket again");

@@ -91,6 +91,13 @@ int tcp_repair_open(const Rec__Socket *m, struct error **err);
 /* From here on it speaks with its peer. */
 int tcp_repair_finish(int fd, const Rec__Socket *m, struct error **err);
 
+/* ---- socket-multicast.c ---- */
+
+int multicast_capture(const struct file *f, Rec__Socket *m, struct error **err);
+/* Pure. */
+bool multicast_is_consistent(const Rec__Socket *m);
+int multicast_join(int fd, const Rec__Socket *m, struct error **err);
+
 /* ---- socket-netlink.c ---- */
 
 int netlink_capture(struct file *f, Rec__Socket *m, struct error **err);
