@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "priv/probe.h"
 
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
@@ -120,29 +121,14 @@ TRY(try_last_pid_own)
 	return audit_nested(OWN_PIDS, 0, job_last_pid_own, NULL);
 }
 
-/* In a child that ends at once any consistent numbers will do: nobody looks at them. */
 static int set_mm_map(int exe)
 {
-	const uint64_t page = 0x10000000;
-	struct prctl_mm_map map = {
-		.start_code = page,
-		.end_code = page + 1,
-		.start_data = page,
-		.end_data = page + 1,
-		.start_brk = page + 2,
-		.brk = page + 2,
-		.start_stack = page,
-		.arg_start = page,
-		.arg_end = page,
-		.env_start = page,
-		.env_end = page,
-		.exe_fd = (uint32_t)exe,
-	};
 	unsigned int size;
 
-	if (prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0) < 0 || size != sizeof map)
+	if (prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0) < 0 ||
+	    size != sizeof(struct prctl_mm_map))
 		return RESULT_ABSENT;
-	return prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) < 0 ? -errno : 0;
+	return probe_call_set_mm_map(exe);
 }
 
 TRY(try_mm_map)

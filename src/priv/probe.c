@@ -76,7 +76,7 @@ int probe_private_proc(void)
 }
 
 /* In a child that ends at once any consistent numbers will do: nobody looks at them. */
-static int set_mm_map(int exe_fd)
+int probe_call_set_mm_map(int exe_fd)
 {
 	const uint64_t page = 0x10000000;
 	struct prctl_mm_map map = {
@@ -100,7 +100,7 @@ static int set_mm_map(int exe_fd)
 static int job_set_mm_map(const struct attempt_ids *ids)
 {
 	(void)ids;
-	return set_mm_map(-1);
+	return probe_call_set_mm_map(-1);
 }
 
 int probe_set_mm_map(void)
@@ -118,7 +118,7 @@ static int job_exe_link(const struct attempt_ids *ids)
 	(void)ids;
 	if (exe < 0)
 		return -errno;
-	r = set_mm_map(exe);
+	r = probe_call_set_mm_map(exe);
 	return r == -EBUSY ? 0 : r;
 }
 

@@ -6,6 +6,8 @@ int probe_exact_pid(void);
 int probe_user_namespace(void);
 int probe_private_proc(void);
 int probe_set_mm_map(void);
+/* PR_SET_MM_MAP of the caller with made-up numbers: only for a child that ends at once. */
+int probe_call_set_mm_map(int exe_fd);
 int probe_exe_link(void);
 int probe_map_files_open(void);
 int probe_kcmp(void);

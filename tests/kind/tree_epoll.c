@@ -3,43 +3,10 @@
  * parent has closed what it gave away, and its numbers show something else by now.
  */
 #include <signal.h>
-#include <stdint.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "check.h"
-
-static void add(int epoll, int fd, uint64_t data)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.u64 = data};
-
-	CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0);
-}
-
-static uint64_t event(int epoll)
-{
-	struct epoll_event found[4];
-	int n = epoll_wait(epoll, found, 4, 0);
-
-	CHECK(n == 0 || n == 1);
-	return n ? found[0].data.u64 : 0;
-}
-
-static void post(int fd)
-{
-	const uint64_t one = 1;
-
-	CHECK_EQ(write(fd, &one, sizeof one), sizeof one);
-}
-
-static void drain(int fd)
-{
-	uint64_t value;
-
-	CHECK_EQ(read(fd, &value, sizeof value), sizeof value);
-}
+#include "epoll.h"
 
 /* It has what the parent has closed. */
 static void child(int epoll, const int told[2], const int told_back[2], int given, int moved)
