@@ -70,19 +70,30 @@ def half_way(policy):
     return tool, its, image[last:]
 
 
+def user_namespaces():
+    return subprocess.run(["unshare", "-U", "true"], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
 # Memory enough for several frames: the process is made when the first has been read.
 target = _guard.start("ballast = os.urandom(20 << 20)", "said = 'goes on'")
 _guard.save(target)
-for policy in ("same", "new"):
+for policy in ("same", "new") + (("private",) if user_namespaces() else ()):
     tool, its, rest = half_way(policy)
     newborn = _guard.children(tool.pid)[0]
-    _guard.wait_for(lambda: _guard.status(newborn)["TracerPid"] != "0", "it is traced")
+    if policy != "private":
+        _guard.wait_for(lambda: _guard.status(newborn)["TracerPid"] != "0", "it is traced")
+    elif int(_guard.status(newborn)["CapPrm"], 16) and \
+            os.readlink(f"/proc/{newborn}/ns/user") == os.readlink("/proc/self/ns/user"):
+        _guard.fail("the init of a private namespace has capabilities over ours")
     for when in (signal.SIGCONT, signal.SIGSTOP):
         tool.send_signal(when)
         if when == signal.SIGSTOP:
             _guard.wait_for(lambda: _guard.status(tool.pid)["State"].startswith("T"), "a stop")
         attack(tool.pid, f"the tool (--pid={policy})")
-        attack(newborn, f"the new process (--pid={policy})")
+        # Over the user's own namespace that one has all powers: what it gives reaches no further.
+        if policy != "private":
+            attack(newborn, f"the new process (--pid={policy})")
     sets = _guard.status(tool.pid, "CapPrm", "CapEff", "CapAmb")
     if int(sets["CapEff"], 16) or int(sets["CapAmb"], 16) or not int(sets["CapPrm"], 16):
         _guard.fail(f"the tool has {sets}")
