@@ -19,6 +19,12 @@ test: setup-test
 		-Db_sanitize=address,undefined -Db_lundef=false
 	@$(PYTHON) tests/run.py --build $(BUILD) --asan-build $(BUILD)-asan $(TESTFLAGS)
 
+# Random trees of processes, as many as you like: make soak SEEDS=1000.
+SEEDS ?= 1000
+soak: setup-test
+	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
+	@$(PYTHON) tests/run.py --build $(BUILD) -k '^soak/' --seeds $(SEEDS) $(TESTFLAGS)
+
 # Debian's 6.1 and 6.12 in a virtual machine: many minutes where there is no KVM.
 test-kernels: setup-kernels
 	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
@@ -41,4 +47,4 @@ clean:
 setup-%:
 	@tools/setup.sh $*
 
-.PHONY: all demo test test-kernels bench install clean
+.PHONY: all demo test soak test-kernels bench install clean

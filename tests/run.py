@@ -4,9 +4,9 @@ Runs the tests.
 
   tests/run.py --build build [--asan-build build-asan] [-k PATTERN] [--level none] [-v] ...
 
-What there is: kind/ (programs that are checkpointed), real/ and cli/ (scripts), unit/
-(programs that test parts of the library) and check/ (of the tree and of the build).
-tests/lib/kinds.py and tests/lib/scripts.py say how each is written.
+What there is: kind/ (programs that are checkpointed), soak/ (random trees of processes), real/
+and cli/ (scripts), unit/ (programs that test parts of the library) and check/ (of the tree and of
+the build).  tests/lib/kinds.py, soak.py and scripts.py say how each is written.
 
 Started as root, everything of level "none" runs under a fresh uid without groups or
 capabilities, "cap" adds CAP_CHECKPOINT_RESTORE to the tool alone, and "root" is root.
@@ -30,7 +30,7 @@ sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
-from lib import checks, kinds, scripts  # noqa: E402
+from lib import checks, kinds, scripts, soak  # noqa: E402
 from lib.machine import FAILED, LEVELS, PASSED, SKIPPED, Failure, Machine, Skip  # noqa: E402
 
 # LeakSanitizer stops the threads of a process by ptrace, when the tool is already done.
@@ -62,6 +62,7 @@ class Tool:
             subprocess.run(["setcap", "cap_checkpoint_restore+ep", self.capable_path], check=False)
         self.unit_folder = copy_programs(build, "unit-", os.path.join(top, self.prefix + "unit"))
         self.kind_folder = copy_programs(build, "kind-", os.path.join(top, self.prefix + "kind"))
+        self.soak_folder = copy_programs(build, "soak-", os.path.join(top, self.prefix + "soak"))
         self.source_folder = os.path.join(top, "source")
         if not os.path.exists(self.source_folder):
             for folder in ("tests", "examples", "include"):
@@ -147,6 +148,8 @@ def discover(options, machine):
         tests += checks.discover(ROOT, options.build)
     tests += scripts.discover_units(tool)
     tests += kinds.discover(kind_sources, tool, levels, modes)
+    tests += soak.discover(os.path.join(ROOT, "tests", "soak"), tool, levels, options.seeds,
+                           options.seed)
     tests += scripts.discover("cli", tool, levels)
     tests += scripts.discover("real", tool, levels)
     if options.asan_build and not options.asan:
@@ -182,6 +185,8 @@ def parse_arguments():
     parser.add_argument("-k", default="", metavar="PATTERN", help="labels that match")
     parser.add_argument("--level", action="append", choices=LEVELS)
     parser.add_argument("--mode", action="append", choices=kinds.MODES)
+    parser.add_argument("--seeds", type=int, default=40, help="how many trees soak/ makes")
+    parser.add_argument("--seed", type=int, help="soak/ makes the tree of this seed only")
     parser.add_argument("-j", type=int, default=min(os.cpu_count() or 2, 4))
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("--list", action="store_true", help="print the labels and end")

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 case $1 in
 --all)
-	find src cli examples tests/kind tests/unit fuzz bench \( -name '*.c' -o -name '*.S' \) 2>/dev/null |
+	find src cli examples tests/kind tests/soak tests/unit fuzz bench \( -name '*.c' -o -name '*.S' \) 2>/dev/null |
 		sort
 	grep -H 'LINK:' tests/kind/*.c tests/unit/*.c 2>/dev/null || true
 	;;

@@ -111,14 +111,17 @@ class Run:
         finally:
             self.clean_up()
 
+    def command(self):
+        return [os.path.join(self.tool.kind_folder, "kind-" + self.program.name)]
+
     def start_program(self):
         with open(self.out, "ab") as out:
             machine, path = self.machine, self.out
             machine.give(path, self.level)
-            binary = os.path.join(self.tool.kind_folder, "kind-" + self.program.name)
-            if not os.path.exists(binary):
+            command = self.command()
+            if not os.path.exists(command[0]):
                 raise Failure("it was not built")
-            target = machine.start(self.level, [binary], cwd=self.home, stdout=out,
+            target = machine.start(self.level, command, cwd=self.home, stdout=out,
                                    env={"STASIS_LEVEL": self.level})
         self.children.append(target)
         ready = os.path.join(self.home, "ready")
