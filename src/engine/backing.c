@@ -113,17 +113,13 @@ static bool needs_write(const struct vm_area *a)
 	return a->shared && (a->flags & VM_FLAG(MAYWRITE));
 }
 
-/* No kinds have these tags: in c->shared, files behind mappings, by how they are open. */
-#define BACKING_READ_ONLY (UINT32_MAX - 1)
-#define BACKING_WRITABLE  (UINT32_MAX - 2)
-
 /* The File of who met it first: this one's id, when it was nobody.  0: no memory. */
 static uint32_t share_backing(struct capture *c, const struct vm_area *a, int flags, uint32_t id)
 {
 	/* The number of a System V segment may be that of a memfd, on the same device. */
 	uint64_t sysv = a->path && str_starts(a->path, "/SYSV") ? UINT64_C(1) << 63 : 0;
 
-	return capture_share(c, flags == O_RDWR ? BACKING_WRITABLE : BACKING_READ_ONLY, a->inode,
+	return capture_share(c, flags == O_RDWR ? SPACE_BACKING_WRITABLE : SPACE_BACKING_READ_ONLY, a->inode,
 			     makedev(a->dev_major, a->dev_minor) | sysv, id);
 }
 

@@ -132,30 +132,36 @@ static int no_way(const struct state *s, const char *what, struct error **err)
 		      "have made it there", pid_of(s), what);
 }
 
-/* The one process that it shares with; -1: several. */
-static int sharing(const struct rebuilt_task *t, struct rebuilt_task **ret_owner,
-		   unsigned long *ret_flags)
+/* CLONE_* of what it shares with others that were there before. */
+static unsigned long sharing(const struct rebuilt_task *t)
 {
-	const struct {
-		struct rebuilt_task *owner;
-		unsigned long flag;
-	} all[] = {
-		{t->memory_of, CLONE_VM},
-		{t->files_of, CLONE_FILES},
-		{t->fs_of, CLONE_FS},
-		{t->signals_of, CLONE_SIGHAND},
-	};
+	return (t->memory_of ? CLONE_VM : 0u) | (t->files_of ? CLONE_FILES : 0u) |
+	       (t->fs_of ? CLONE_FS : 0u) | (t->signals_of ? CLONE_SIGHAND : 0u);
+}
 
-	*ret_owner = NULL;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-		if (!all[i].owner)
-			continue;
-		if (*ret_owner && *ret_owner != all[i].owner)
-			return -1;
-		*ret_owner = all[i].owner;
-		*ret_flags |= all[i].flag;
+/* maker has all that t shares: it is the first that had it, or shares with the first, too. */
+static bool can_give(const struct rebuilt_task *maker, const struct rebuilt_task *t)
+{
+	return (!t->memory_of || t->memory_of == maker || t->memory_of == maker->memory_of) &&
+	       (!t->files_of || t->files_of == maker || t->files_of == maker->files_of) &&
+	       (!t->fs_of || t->fs_of == maker || t->fs_of == maker->fs_of) &&
+	       (!t->signals_of || t->signals_of == maker || t->signals_of == maker->signals_of);
+}
+
+/* Its parent, or a sibling that was there before, by CLONE_PARENT; NULL: nobody. */
+static struct state *giver(const struct planner *p, size_t i)
+{
+	const struct rebuilt_task *t = p->states.items[i].task;
+
+	if (can_give(t->parent, t))
+		return state_of(p, t->parent);
+	for (size_t k = 0; k < i; k++) {
+		struct state *s = &p->states.items[k];
+
+		if (s->task->parent == t->parent && can_give(s->task, t))
+			return s;
 	}
-	return 0;
+	return NULL;
 }
 
 /* A process of the session that s must be born in, which was led by one that is no more. */
@@ -187,28 +193,24 @@ static int make_leader(struct planner *p, struct state *s, struct state **maker,
 static int plan_birth(struct planner *p, size_t i, struct error **err)
 {
 	struct state *s = &p->states.items[i], *maker = state_of(p, s->task->parent);
-	struct rebuilt_task *owner;
-	unsigned long flags = 0;
+	unsigned long flags = sharing(s->task);
 	int res = 0;
 
 	if (!maker)
 		return add_step(p, PLAN_BIRTH, s->task, NULL, 0, err);
-	if (sharing(s->task, &owner, &flags) < 0)
-		return refuse(err, ENOTSUP, NULL,
-			      "process %u shares with several others what only one could have given "
-			      "it", pid_of(s));
-	if (owner && owner != s->task->parent) {
-		if (owner->parent != s->task->parent)
+	if (flags) {
+		maker = giver(p, i);
+		if (!maker)
 			return refuse(err, ENOTSUP, NULL,
-				      "process %u shares memory or descriptors with %u, which is neither "
-				      "its parent nor its sibling", pid_of(s), owner->record->pid);
-		maker = state_of(p, owner);
-		flags |= CLONE_PARENT;
+				      "process %u shares memory, descriptors, directory or signal actions "
+				      "with others, but neither its parent nor a sibling has all of that",
+				      pid_of(s));
+		flags |= maker->task != s->task->parent ? CLONE_PARENT : 0;
 	}
 	if (s->born_in != ANY && maker->session != s->born_in) {
 		if (s->born_in == pid_of(maker) && !maker->leads)
 			res = lead_session(p, maker, err);
-		else if (owner || s->born_in == HOST)
+		else if (sharing(s->task) || s->born_in == HOST)
 			return no_way(s, "session", err);
 		else
 			res = make_leader(p, s, &maker, &flags, err);

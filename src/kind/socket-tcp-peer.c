@@ -14,8 +14,6 @@
 #include "base/str.h"
 #include "task/description.h"
 
-/* No kind has this tag: in c->shared, the names of those that have other ends. */
-#define PEERS (UINT32_MAX - 3)
 /* All of /proc is looked through for a name; a server with many clients is told those of a few. */
 #define NAMES_MAX 8u
 
@@ -149,7 +147,7 @@ static pid_t known_holder(struct capture *c, const Rec__Socket *m, uint32_t inod
 	key[0] = ((uint64_t)port << 32) ^ ip[0] ^ ((uint64_t)ip[1] << 16);
 	key[1] = (uint64_t)ip[2] << 32 | ip[3];
 	vec_each(s, &c->shared) {
-		if (s->space != PEERS)
+		if (s->space != SPACE_TCP_PEERS)
 			continue;
 		if (s->key[0] == key[0] && s->key[1] == key[1])
 			return (pid_t)s->owner;
@@ -158,7 +156,7 @@ static pid_t known_holder(struct capture *c, const Rec__Socket *m, uint32_t inod
 	if (known >= NAMES_MAX)
 		return 0;
 	holder_of_socket(c, inode, &holder);
-	capture_share(c, PEERS, key[0], key[1], (uint32_t)holder.pid);
+	capture_share(c, SPACE_TCP_PEERS, key[0], key[1], (uint32_t)holder.pid);
 	return holder.pid;
 }
 

@@ -21,8 +21,8 @@
 #include "base/str.h"
 #include "task/description.h"
 
-/* No kind has this tag: in c->shared, inodes of sockets that wait to be accepted, by whom. */
-#define WAITING (UINT32_MAX - 2)
+/* In c->shared, inodes of sockets that wait to be accepted, by whom. */
+#define WAITING SPACE_UNIX_WAITING
 
 bool is_unix_socket(const struct file *f)
 {

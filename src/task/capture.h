@@ -66,6 +66,16 @@ struct capture {
 /* Adds a record.  -ENOMEM frees the message. */
 int capture_record(struct capture *c, const struct kind *kind, ProtobufCMessage *message);
 
+/* What is shared and no kind's own: no kind has these numbers as its tag. */
+enum {
+	SPACE_HOLDERS = UINT32_MAX - 16, /* processes outside that have a description */
+	SPACE_TERMINAL_HOLDERS,          /* or a terminal */
+	SPACE_TCP_PEERS,                 /* names of those that have other ends */
+	SPACE_UNIX_WAITING,              /* sockets that wait to be accepted, by whom */
+	SPACE_BACKING_READ_ONLY,         /* files behind mappings, by how they are open */
+	SPACE_BACKING_WRITABLE,
+};
+
 /* Returns the id of the File that carries it: owner itself when nobody was there before. 0: no memory. */
 uint32_t capture_share(struct capture *c, uint32_t space, uint64_t key0, uint64_t key1, uint32_t owner);
 

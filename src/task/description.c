@@ -35,11 +35,8 @@ void holder_name(pid_t pid, char ret[17])
 	fclose(f);
 }
 
-/*
- * No kind has this tag: in c->shared, pipes and sockets with the pid of a holder, and {0, 0}
- * once they are known.
- */
-#define HOLDERS UINT32_MAX
+/* In c->shared, pipes and sockets with the pid of a holder, and {0, 0} once they are known. */
+#define HOLDERS SPACE_HOLDERS
 
 static bool is_held(const struct file *f)
 {

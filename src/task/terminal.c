@@ -82,8 +82,8 @@ uint32_t terminal_to_lead(const struct capture *c, const struct task *task)
 
 /* ---- Who else has one ---- */
 
-/* No kind has this tag: in c->shared, terminals by number with the pid of a holder. */
-#define HOLDERS (UINT32_MAX - 1)
+/* In c->shared, terminals by number with the pid of a holder. */
+#define HOLDERS SPACE_TERMINAL_HOLDERS
 /* There once they are known. */
 #define HOLDERS_KNOWN UINT64_MAX
 
