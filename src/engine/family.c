@@ -49,7 +49,8 @@ static int link_owners(const struct rebuild *r, size_t i, struct error **err)
 	if ((t->memory_of && t->memory_of->memory_of) || (t->files_of && t->files_of->files_of) ||
 	    (t->fs_of && t->fs_of->fs_of) || (t->signals_of && t->signals_of->signals_of))
 		return bad(err, "a process that shares with one which has it from another");
-	if (t->signals_of && t->signals_of != t->memory_of)
+	if (t->signals_of && t->signals_of != t->memory_of &&
+	    (!t->memory_of || t->signals_of->memory_of != t->memory_of))
 		return bad(err, "a process that shares signal handlers and no memory (clone(2))");
 	if (t->memory_of && t->memory_of->record->executable != m->executable)
 		return bad(err, "processes that share their memory and not their executable");

@@ -87,11 +87,13 @@ static uint32_t rank_of(const struct file *f, const struct fd_epoll_watch *w)
 	return rank;
 }
 
-/* As kcmp(2) orders them: 0 the same, 1 and 2 before and behind; -1: it cannot tell. */
+/*
+ * As kcmp(2) orders them: 0 the same, 1 and 2 before and behind; -1: it cannot tell.  By our own
+ * descriptor: of what is under way in a socket no process may have another one.
+ */
 static long compare(const struct file *candidate, const struct file *f, struct kcmp_epoll_slot *slot)
 {
-	return syscall(SYS_kcmp, candidate->task->pid, f->task->pid, KCMP_EPOLL_TFD,
-		       candidate->fd, slot);
+	return syscall(SYS_kcmp, getpid(), f->task->pid, KCMP_EPOLL_TFD, candidate->own, slot);
 }
 
 /* The description that it watches; NULL: no process of the tree has it. */

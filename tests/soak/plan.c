@@ -153,3 +153,30 @@ void make_plan(uint64_t seed, const struct sort *const *sorts, unsigned sort_cou
 		}
 	}
 }
+
+/* For whoever looks into a seed that fails. */
+void print_plan(void)
+{
+	static const char *const names[] = {"memory", "files",	 "directory", "actions", "session",
+					    "group",  "stopped", "orphan",    "zombie",	 "reaper"};
+
+	for (int i = 0; i < board->member_count; i++) {
+		const struct member *m = &board->members[i];
+
+		printf("member %d of %d, collected by %d:", i, m->parent, m->collector);
+		for (unsigned k = 0; k < sizeof names / sizeof *names; k++)
+			if (m->flags >> k & 1)
+				printf(" %s", names[k]);
+		printf("\n");
+	}
+	for (int i = 0; i < board->object_count; i++) {
+		const struct object *o = &board->objects[i];
+
+		printf("object %d, %s of %d, used by %d, seen by %d, held by", i, o->sort->name,
+		       o->creator, o->user, o->seer);
+		for (int k = 0; k < board->member_count; k++)
+			if (o->holders >> k & 1)
+				printf(" %d", k);
+		printf("\n");
+	}
+}

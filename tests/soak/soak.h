@@ -103,6 +103,7 @@ uint64_t draw(uint64_t *state);
 unsigned below(uint64_t *state, unsigned end);
 bool chance(uint64_t *state, unsigned percent);
 void make_plan(uint64_t seed, const struct sort *const *sorts, unsigned sort_count);
+void print_plan(void);
 
 /* own.c */
 void own_set_up(struct member *m);

@@ -1,4 +1,9 @@
-/* The life of a member, from its birth to its end; see soak.h. */
+/*
+ * The life of a member, from its birth to its end; see soak.h.
+ *
+ *	soak-tree SEED         runs
+ *	soak-tree SEED plan    only tells what it would make
+ */
 /* TIMEOUT: 60 */
 #include "soak.h"
 
@@ -318,7 +323,7 @@ int main(int argc, char **argv)
 	const struct sort *sorts[64];
 	unsigned count = 0;
 
-	CHECK(argc == 2);
+	CHECK(argc == 2 || argc == 3);
 	board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		     0);
 	CHECK(board != MAP_FAILED);
@@ -328,6 +333,10 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < thing_count; i++)
 		sorts[count++] = things[i];
 	make_plan(strtoull(argv[1], NULL, 0), sorts, count);
+	if (argc == 3) {
+		print_plan();
+		return 0;
+	}
 	live(&board->members[0]);
 	test_passed();
 }
