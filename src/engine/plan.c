@@ -164,13 +164,37 @@ static struct state *giver(const struct planner *p, size_t i)
 	return NULL;
 }
 
-/* A process of the session that s must be born in, which was led by one that is no more. */
+/* Nobody who is to come must be born of it before it leads its session. */
+static bool may_lead(const struct planner *p, const struct state *leader, size_t from)
+{
+	if (leader->leads || leader->want_session != pid_of(leader))
+		return false;
+	for (size_t i = from; i < p->r->tasks.count; i++) {
+		const struct state *s = &p->states.items[i];
+
+		if (s->task->parent == leader->task && s->born_in != ANY &&
+		    s->born_in != pid_of(leader))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A process of the session that s must be born in: a sibling that leads it (s is an orphan, which
+ * their parent has taken on), or a stand-in for a leader that is no more.
+ */
 static int make_leader(struct planner *p, struct state *s, struct state **maker,
 		       unsigned long *flags, struct error **err)
 {
 	struct state *stand_in = find(p, s->born_in);
-	int res;
+	size_t i = (size_t)(s - p->states.items);
+	int res = 0;
 
+	if (stand_in && stand_in < s && stand_in->task->parent == s->task->parent &&
+	    may_lead(p, stand_in, i))
+		res = lead_session(p, stand_in, err);
+	if (res < 0)
+		return res;
 	if (stand_in && stand_in->task->parent == s->task->parent &&
 	    stand_in->session == s->born_in) {
 		*maker = stand_in;

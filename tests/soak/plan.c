@@ -84,6 +84,30 @@ static int choose_parent(uint64_t *state, int number, unsigned narrowness)
 	return parent;
 }
 
+static int leader_of(int number)
+{
+	while (number && !(board->members[number].flags & NEW_SESSION))
+		number = board->members[number].parent;
+	return number;
+}
+
+/* Who takes on an orphan; an orphan of a session that cannot be made again is none. */
+static void plan_collector(struct member *m)
+{
+	int collector = m->parent, leader;
+
+	m->collector = m->parent;
+	if (!(m->flags & ORPHAN))
+		return;
+	leader = leader_of(m->parent);
+	while (!(board->members[collector].flags & REAPER))
+		collector = board->members[collector].parent;
+	if (leader == leader_of(collector) || board->members[leader].collector == collector)
+		m->collector = collector;
+	else
+		m->flags &= ~(unsigned)ORPHAN;
+}
+
 static void plan_members(uint64_t *state)
 {
 	unsigned narrowness = below(state, 100);
@@ -97,9 +121,7 @@ static void plan_members(uint64_t *state)
 		m->parent = i ? choose_parent(state, i, narrowness) : -1;
 		m->pastime = below(state, PASTIMES);
 		m->seed = draw(state);
-		m->collector = m->parent;
-		while (m->flags & ORPHAN && !(board->members[m->collector].flags & REAPER))
-			m->collector = board->members[m->collector].parent;
+		plan_collector(m);
 	}
 }
 
