@@ -40,8 +40,8 @@ def end(pid):
 
 
 target = _guard.start(BEFORE)
+_guard.wait_for(lambda: len(all_sets(target.pid)) == 4, "four threads")
 before = all_sets(target.pid)
-assert len(before) == 4
 _guard.expect(_guard.stasis("checkpoint", "--kill", "-o", "image", target.pid), 0)
 target.wait()
 for policy in ("new", "private", "same", "auto"):

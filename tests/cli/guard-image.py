@@ -8,7 +8,6 @@ without its seals, no file behind a symbolic link; and an image that is rewritte
 read is read once: what was checked is what runs.
 """
 
-import fcntl
 import os
 import shutil
 import sys
