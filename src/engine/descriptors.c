@@ -67,6 +67,11 @@ static int read_descriptor(struct capture *c, struct task *task, int fd, struct 
 
 	if (!slot)
 		return fail(err, ENOMEM, "out of memory");
+	if (r == -ENOENT)
+		return refuse(err, EBUSY, "try again",
+			      "descriptor %d of process %d went away while it was looked at: the "
+			      "process was killed, or an io_uring has requests in flight", fd,
+			      task->pid);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot read fdinfo of descriptor %d of process %d", fd,
 				  task->pid);

@@ -296,7 +296,7 @@ int io_uring_check(const struct rebuild *r, const ProtobufCMessage *base, struct
 	munmap(memory, entries + pages(m->rings.len));
 	if (fd >= 0) {
 		close(fd);
-		return 0;
+		return compare_layout(m, &p, err);
 	}
 	return refuse(err, -fd,
 		      fd == -EINVAL ? "use Linux 6.10 or later (6.6 for rings within a page)"

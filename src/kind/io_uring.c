@@ -12,9 +12,11 @@
  */
 #include "kind/io_uring.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/kcmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -292,26 +294,24 @@ static int fill_memory(const struct capture *c, const struct file *f, Rec__IoUri
 }
 
 /* Result number i of all that the ring has given. */
-static struct io_uring_cqe result(const Rec__IoUring *m, uint32_t i)
+static const struct io_uring_cqe *result(const Rec__IoUring *m, uint32_t i)
 {
 	size_t size = sizeof(struct io_uring_cqe) << !!(m->setup & IORING_SETUP_CQE32);
-	struct io_uring_cqe cqe;
 
-	memcpy(&cqe, m->rings.data + m->offsets[CQ_CQES] + (i & (m->cq_entries - 1)) * size,
-	       sizeof cqe);
-	return cqe;
+	return (const void *)(m->rings.data + m->offsets[CQ_CQES] +
+			      (i & (m->cq_entries - 1)) * size);
 }
 
 static bool is_unfinished(const Rec__IoUring *m, uint32_t i)
 {
-	struct io_uring_cqe cqe = result(m, i);
+	const struct io_uring_cqe *cqe = result(m, i);
 
-	if (!(cqe.flags & IORING_CQE_F_MORE))
+	if (!(cqe->flags & IORING_CQE_F_MORE))
 		return false;
 	while (++i != m->requests) {
-		struct io_uring_cqe later = result(m, i);
+		const struct io_uring_cqe *later = result(m, i);
 
-		if (later.user_data == cqe.user_data && !(later.flags & IORING_CQE_F_MORE))
+		if (later->user_data == cqe->user_data && !(later->flags & IORING_CQE_F_MORE))
 			return false;
 	}
 	return true;
@@ -382,6 +382,67 @@ static uint32_t learn_sizes(const struct capture *c, const struct file *f, uint3
 	return setup;
 }
 
+/* Is it what it was when it was looked at? */
+static bool is_same_slot(const struct capture *c, const struct task *task, const struct slot *s)
+{
+	const struct file *f = file_by_id(&c->files, s->file);
+	cleanup_free char *name = str_format("fdinfo/%d", s->fd), *text = NULL;
+	struct fdinfo info cleanup_fdinfo = {0};
+	ssize_t n = name ? task_slurp(task, name, &text) : -ENOMEM;
+
+	if (!f || n < 0 || fdinfo_parse(text, (size_t)n, &info) < 0)
+		return false;
+	return syscall(SYS_kcmp, getpid(), task->pid, KCMP_FILE, f->own, s->fd) == 0 &&
+	       info.pos == f->info.pos && !((info.flags ^ f->info.flags) & ~(uint32_t)O_CLOEXEC) &&
+	       info.eventfd_count == f->info.eventfd_count &&
+	       info.uring.submitted == f->info.uring.submitted &&
+	       info.uring.completed == f->info.uring.completed;
+}
+
+static size_t count_descriptors(const struct task *task)
+{
+	int fd = openat(task->proc, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	size_t n = 0;
+
+	if (!dir) {
+		close_fdp(&fd);
+		return 0;
+	}
+	while ((e = readdir(dir)))
+		n += e->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+/*
+ * The kernel does not stop what a ring does when the program is stopped: it may have opened,
+ * closed and read while descriptors were looked at, before the ring itself was.
+ */
+static int refuse_changed(const struct capture *c, const struct file *f, const Rec__IoUring *m,
+			  struct error **err)
+{
+	const uint32_t *tail = (const uint32_t *)(const void *)(m->rings.data + m->offsets[SQ_TAIL]);
+	bool same = !(m->setup & IORING_SETUP_SQPOLL) || *tail == m->requests;
+
+	vec_each(t, &c->tree.tasks) {
+		bool has = false;
+
+		vec_each(s, &(*t)->slots)
+			has = has || s->file == f->id;
+		if (!has || !same)
+			continue;
+		same = count_descriptors(*t) == (*t)->slots.count;
+		vec_each(s, &(*t)->slots)
+			same = same && is_same_slot(c, *t, s);
+	}
+	return same ? 0
+		    : refuse(err, EBUSY, IDLE_MEND "; or " RUN_WITHOUT,
+			     "descriptor %d is an io_uring with requests in flight, which changed "
+			     "descriptors while they were looked at", f->fd);
+}
+
 static int fill_ring(const struct capture *c, const struct file *f, Rec__IoUring *m,
 		     struct error **err)
 {
@@ -409,6 +470,8 @@ static int fill_ring(const struct capture *c, const struct file *f, Rec__IoUring
 		r = learn_offsets(f, m, err);
 	if (r == 0)
 		r = fill_memory(c, f, m, err);
+	if (r == 0)
+		r = refuse_changed(c, f, m, err);
 	return r == 0 ? refuse_unfinished(f, m, err) : r;
 }
 
