@@ -13,7 +13,7 @@ build=(gcc libc6-dev make meson ninja-build pkg-config binutils protobuf-c-compi
 	zlib1g-dev)
 demo=(python3 util-linux)
 test=(python3 util-linux libcap2-bin procps perl sqlite3 redis-server redis-tools gzip
-	nodejs:node openjdk-17-jdk-headless:javac vim:vim tmux bsdutils:script shellcheck libseccomp-dev man-db)
+	nginx-light:nginx make nodejs:node openjdk-17-jdk-headless:javac vim:vim tmux bsdutils:script shellcheck libseccomp-dev man-db)
 bench=(python3 util-linux)
 kernels=(python3 util-linux libcap2-bin procps iproute2 kmod cpio xz-utils
 	qemu-system-x86:qemu-system-x86_64)
