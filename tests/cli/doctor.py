@@ -186,13 +186,10 @@ def check_process():
 
 
 def check_obstacles():
-    """io_uring, perf: what it is refused for is told, and the status says so."""
-    target = start(sys.executable, "-c", "import ctypes, sys, time\n"
-                   "c = ctypes.CDLL(None)\n"
-                   "p = ctypes.create_string_buffer(120)\n"
-                   "fd = c.syscall(425, 4, p)\n"
-                   "if fd < 0: fd = c.syscall(300, 0, 0x800)\n"
-                   "print(fd, flush=True)\n"
+    """A generic netlink socket: what it is refused for is told, and the status says so."""
+    target = start(sys.executable, "-c", "import socket, sys, time\n"
+                   "s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)\n"
+                   "print(s.fileno(), flush=True)\n"
                    "sys.stdout.close(); time.sleep(1000)")
     done = run(str(target.pid))
     report, _ = examine(str(target.pid), status=3)
