@@ -216,9 +216,15 @@ static int prepare_task(const struct rebuild *r, struct rebuilt_task *t, struct 
 		res = rebuild_states(r, &t->threads.items[0], PHASE_EARLY, t->injection, &b, err);
 	if (res == 0 && b.count)
 		res = run_batch(t->injection, &b, "restoring a process", err);
-	if (res == 0 && !t->files_of)
-		res = arrange_descriptors(r, t, err);
 	return res;
+}
+
+/* Those that share its descriptors have read from the tool's, which are closed now. */
+static int arrange_task(const struct rebuild *r, struct rebuilt_task *t, struct error **err)
+{
+	int res = enter_task(t, err);
+
+	return res < 0 ? res : arrange_descriptors(r, t, err);
 }
 
 int animate_tasks(struct rebuild *r, const struct birth *b, struct error **err)
@@ -228,6 +234,9 @@ int animate_tasks(struct rebuild *r, const struct birth *b, struct error **err)
 	vec_each(t, &r->tasks)
 		if (res == 0 && !(*t)->record->zombie)
 			res = prepare_task(r, *t, err);
+	vec_each(t, &r->tasks)
+		if (res == 0 && !(*t)->record->zombie && !(*t)->files_of)
+			res = arrange_task(r, *t, err);
 	if (res == 0)
 		res = settle_files(r, err);
 	vec_each(t, &r->tasks)
