@@ -98,12 +98,13 @@ static int by_start(const void *a, const void *b)
 static int find_place(const struct rebuilt_task *t, const struct batch *b, uint64_t size,
 		      uint64_t *ret, struct error **err)
 {
+	const Rec__Memory *memory = (t->memory_of ? t->memory_of : t)->memory;
 	struct vm_areas all = {0};
 	struct vm_area *at;
 	bool complete = true;
 
-	for (size_t i = 0; i < t->memory->n_areas; i++) {
-		const Rec__Area *a = t->memory->areas[i];
+	for (size_t i = 0; i < memory->n_areas; i++) {
+		const Rec__Area *a = memory->areas[i];
 
 		at = vec_push(&all.list);
 		complete = complete && at;
