@@ -291,11 +291,12 @@ static socklen_t local_name(int fd, struct sockaddr_in *name)
 	return len;
 }
 
+/* Of many addresses, so that nobody gets this one's port while the tree is not there. */
 static bool bind_local(struct object *o, int type)
 {
 	struct sockaddr_in any = {.sin_family = AF_INET};
 
-	any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	any.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 256 + (uint32_t)(o->seed & 0x7fffff));
 	o->fd[0] = socket(AF_INET, type, 0);
 	MUST(o->fd[0] >= 0);
 	return bind(o->fd[0], (struct sockaddr *)&any, sizeof any) == 0;
