@@ -226,12 +226,14 @@ static int catch_up(const struct ring *ring, struct error **err)
 	return 0;
 }
 
-/* What the program had in it, but for what the kernel alone writes. */
+/*
+ * What the program had in it, but for what the kernel alone writes: its thread says in SQ_FLAGS, at any
+ * moment, that it has gone to sleep, and who wrote over that would leave it asleep.
+ */
 static int fill_memory(const struct ring *ring, struct error **err)
 {
 	const Rec__IoUring *m = ring->m;
 	struct ring_mark mark = {RING_MARK_MAGIC, 0, m->setup, 0};
-	uint32_t flags = load(ring, SQ_FLAGS);
 	struct stat st;
 
 	if (fstat(ring->fd, &st) < 0)
@@ -241,7 +243,6 @@ static int fill_memory(const struct ring *ring, struct error **err)
 	memcpy(ring->rings + m->offsets[CQ_CQES], m->rings.data + m->offsets[CQ_CQES],
 	       kernel_size(m) - m->offsets[CQ_CQES]);
 	store(ring, CQ_FLAGS, *(uint32_t *)(void *)(m->rings.data + m->offsets[CQ_FLAGS]));
-	store(ring, SQ_FLAGS, flags);
 	store(ring, CQ_HEAD, *(uint32_t *)(void *)(m->rings.data + m->offsets[CQ_HEAD]));
 	/* Prepared requests are its own to submit; last, for its thread would take them. */
 	store(ring, SQ_TAIL, *(uint32_t *)(void *)(m->rings.data + m->offsets[SQ_TAIL]));
