@@ -109,75 +109,76 @@ TRY(try_shrink_read)
 	return truncate_and_read(F_SEAL_SHRINK, true);
 }
 
-/* Memory with a writable mapping from before the seal; r: what the sealing said. */
-static int make_future_sealed(volatile char **ret_map, int *ret_fd)
+/* Tries what is left to memory with a writable mapping from before the seal. */
+static int with_future_sealed(int (*access)(int fd, volatile char *old))
 {
-	int fd = make_memory(0);
+	cleanup_close int fd = make_memory(0);
+	volatile char *old;
+	int r;
 
-	*ret_fd = fd;
 	if (fd < 0)
 		return fd;
-	*ret_map = map_shared(fd, PROT_READ | PROT_WRITE);
-	return *ret_map ? seal(fd, F_SEAL_FUTURE_WRITE) : -errno;
+	old = map_shared(fd, PROT_READ | PROT_WRITE);
+	r = old ? seal(fd, F_SEAL_FUTURE_WRITE) : -errno;
+	return r ? r : access(fd, old);
+}
+
+static int write_future_sealed(int fd, volatile char *old)
+{
+	(void)old;
+	return pwrite(fd, "x", 1, 0) < 0 ? -errno : 0;
+}
+
+static int map_future_sealed(int fd, volatile char *old)
+{
+	(void)old;
+	return map_shared(fd, PROT_READ | PROT_WRITE) ? 0 : -errno;
+}
+
+static int reopen_future_sealed(int fd, volatile char *old)
+{
+	char path[40];
+	cleanup_close int again = -1;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	again = open(path, O_RDWR | O_CLOEXEC);
+	return again < 0 ? -errno : map_future_sealed(again, old);
+}
+
+static int store_future_sealed(int fd, volatile char *old)
+{
+	char c = 0;
+
+	*old = 'x';
+	return pread(fd, &c, 1, 0) == 1 && c == 'x' ? 0 : RESULT_BROKEN;
 }
 
 TRY(try_future_write)
 {
-	cleanup_close int fd = -1;
-	volatile char *old;
-	int r = make_future_sealed(&old, &fd);
-
 	(void)s;
 	(void)v;
-	if (r)
-		return r;
-	return pwrite(fd, "x", 1, 0) < 0 ? -errno : 0;
+	return with_future_sealed(write_future_sealed);
 }
 
 TRY(try_future_map)
 {
-	cleanup_close int fd = -1;
-	volatile char *old;
-	int r = make_future_sealed(&old, &fd);
-
 	(void)s;
 	(void)v;
-	if (r)
-		return r;
-	return map_shared(fd, PROT_READ | PROT_WRITE) ? 0 : -errno;
+	return with_future_sealed(map_future_sealed);
 }
 
 TRY(try_future_reopen)
 {
-	char path[40];
-	cleanup_close int fd = -1, again = -1;
-	volatile char *old;
-	int r = make_future_sealed(&old, &fd);
-
 	(void)s;
 	(void)v;
-	if (r)
-		return r;
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	again = open(path, O_RDWR | O_CLOEXEC);
-	if (again < 0)
-		return -errno;
-	return map_shared(again, PROT_READ | PROT_WRITE) ? 0 : -errno;
+	return with_future_sealed(reopen_future_sealed);
 }
 
 TRY(try_future_old_map)
 {
-	cleanup_close int fd = -1;
-	volatile char *old;
-	char c = 0;
-	int r = make_future_sealed(&old, &fd);
-
 	(void)s;
 	(void)v;
-	if (r)
-		return r;
-	*old = 'x';
-	return pread(fd, &c, 1, 0) == 1 && c == 'x' ? 0 : RESULT_BROKEN;
+	return with_future_sealed(store_future_sealed);
 }
 
 /* A file that is not executable stays so, ... */

@@ -277,17 +277,26 @@ TRY(try_vm_readv)
 	return word == AUDIT_WORD ? 0 : RESULT_BROKEN;
 }
 
-TRY(try_mem)
+/* Eight bytes of a file of the victim's in /proc: 0, or what forbids it. */
+static int read_proc_word(const struct audit_victim *v, const char *name, uint64_t at,
+			  uint64_t *ret)
 {
 	char path[PATH_ROOM];
-	uint64_t word = 0;
-	cleanup_close int fd = open_or_errno(proc_path(path, v, "mem"), O_RDONLY);
+	cleanup_close int fd = open_or_errno(proc_path(path, v, name), O_RDONLY);
 
-	(void)s;
 	if (fd < 0)
 		return fd;
-	if (pread(fd, &word, sizeof word, (off_t)v->view->word_at) < 0)
-		return -errno;
+	return pread(fd, ret, sizeof *ret, (off_t)at) < 0 ? -errno : 0;
+}
+
+TRY(try_mem)
+{
+	uint64_t word = 0;
+	int r = read_proc_word(v, "mem", v->view->word_at, &word);
+
+	(void)s;
+	if (r < 0)
+		return r;
 	return word == AUDIT_WORD ? 0 : RESULT_BROKEN;
 }
 
@@ -302,16 +311,12 @@ TRY(try_pagemap)
 TRY(try_pagemap_pfn)
 {
 	const uint64_t present = UINT64_C(1) << 63, frame = (UINT64_C(1) << 55) - 1;
-	char path[PATH_ROOM];
 	uint64_t entry = 0;
-	cleanup_close int fd = open_or_errno(proc_path(path, v, "pagemap"), O_RDONLY);
+	int r = read_proc_word(v, "pagemap", v->view->word_at / AUDIT_PAGE * sizeof entry, &entry);
 
 	(void)s;
-	if (fd < 0)
-		return fd;
-	if (pread(fd, &entry, sizeof entry,
-		  (off_t)(v->view->word_at / AUDIT_PAGE * sizeof entry)) < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	if (!(entry & present))
 		return RESULT_BROKEN;
 	return entry & frame ? 0 : RESULT_HIDDEN;

@@ -1,10 +1,7 @@
 /* Netlink sockets with nothing under way: their numbers, groups and options, and that they work. */
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <poll.h>
-#include <sys/socket.h>
 
-#include "check.h"
+#include "netlink.h"
 
 static struct sockaddr_nl name(int fd)
 {
@@ -26,22 +23,11 @@ static void groups(int fd, unsigned int bits[4])
 /* The kernel tells of its interfaces: the first answer is one of them. */
 static void ask(int fd)
 {
-	struct {
-		struct nlmsghdr head;
-		struct ifinfomsg info;
-	} question = {
-		.head = {
-			.nlmsg_len = sizeof(question),
-			.nlmsg_type = RTM_GETLINK,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-			.nlmsg_seq = 42,
-		},
-	};
 	_Alignas(struct nlmsghdr) static char buf[65536];
 	const struct nlmsghdr *head = (const struct nlmsghdr *)buf;
 	unsigned int number = name(fd).nl_pid;
 
-	CHECK(send(fd, &question, sizeof(question), 0) == sizeof(question));
+	netlink_ask(fd, 42);
 	CHECK(recv(fd, buf, sizeof(buf), 0) >= (ssize_t)sizeof(*head));
 	CHECK_EQ(head->nlmsg_seq, 42);
 	CHECK(!number || head->nlmsg_pid == number);

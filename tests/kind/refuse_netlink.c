@@ -1,32 +1,18 @@
 /* EXPECT-REFUSAL: descriptor [0-9]+ is a netlink socket \(route\) with messages that nobody has read yet */
 /* EXPECT-REFUSAL: descriptor [0-9]+ is a netlink socket \(generic, protocol 16\) */
 /* Netlink sockets with an answer that is under way, or of which the kernel may keep more than it tells. */
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
-#include <sys/socket.h>
-
-#include "check.h"
+#include "netlink.h"
 
 int main(void)
 {
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
-	struct {
-		struct nlmsghdr head;
-		struct ifinfomsg info;
-	} question = {
-		.head = {
-			.nlmsg_len = sizeof(question),
-			.nlmsg_type = RTM_GETLINK,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-		},
-	};
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 	int generic = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
 	char byte;
 
 	CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	CHECK(generic >= 0);
-	CHECK(send(fd, &question, sizeof(question), 0) == sizeof(question));
+	netlink_ask(fd, 0);
 
 	test_ready();
 

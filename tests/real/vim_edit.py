@@ -3,9 +3,8 @@
 # LEVELS: none cap root
 import glob
 
+import _vim
 from _program import Program, expect, main, need
-
-TERMINAL = {"TERM": "xterm", "LINES": "", "COLUMNS": ""}
 
 
 def contents():
@@ -17,7 +16,7 @@ def test():
     need("vim")
     with open("text", "w") as file:
         file.writelines(f"line {n}\n" for n in range(1, 101))
-    job = Program("vim", "-N", "-u", "NONE", "text", terminal=True, env=TERMINAL)
+    job = Program(*_vim.COMMAND, terminal=True, env=_vim.TERMINAL)
     job.wait_for_screen("line 20")
     job.type("50GI<before the first> \x1b:echo 'typed' 6*7\r")
     job.wait_for_screen("typed 42")
