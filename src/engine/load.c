@@ -147,7 +147,10 @@ static int by_tag_and_owner(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
-/* A thread looks for its states among those of thousands. */
+/*
+ * A thread looks for its states among those of thousands.  Of two of one kind nobody could say which
+ * is to be restored.
+ */
 static int sort_states(struct rebuild *r, struct error **err)
 {
 	if (r->states.count)

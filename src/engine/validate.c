@@ -198,35 +198,6 @@ static int validate_task(struct rebuild *r, struct rebuilt_task *t, struct error
 	return res;
 }
 
-static int by_kind_and_owner(const void *a, const void *b)
-{
-	const struct rebuilt_state *x = a, *y = b;
-	uint32_t of_x = kind_owner(x->message), of_y = kind_owner(y->message);
-
-	if (x->kind != y->kind)
-		return x->kind->tag < y->kind->tag ? -1 : 1;
-	return of_x < of_y ? -1 : of_x > of_y;
-}
-
-/* One of them would be restored, and nobody could say which. */
-static int validate_no_doubles(const struct rebuild *r, struct error **err)
-{
-	size_t count = r->states.count;
-	struct rebuilt_state *sorted = calloc(count + 1, sizeof *sorted);
-	bool doubled = false;
-
-	if (!sorted)
-		return fail(err, ENOMEM, "out of memory");
-	if (count) {
-		memcpy(sorted, r->states.items, count * sizeof *sorted);
-		qsort(sorted, count, sizeof *sorted, by_kind_and_owner);
-	}
-	for (size_t i = 1; i < count && !doubled; i++)
-		doubled = by_kind_and_owner(&sorted[i - 1], &sorted[i]) == 0;
-	free(sorted);
-	return doubled ? bad(err, "two states of one kind for one process or thread") : 0;
-}
-
 static int validate_states(const struct rebuild *r, struct error **err)
 {
 	vec_each(s, &r->states) {
@@ -238,7 +209,7 @@ static int validate_states(const struct rebuild *r, struct error **err)
 		if (s->kind->state->per_thread ? !rebuilt_thread(r, owner) : !rebuilt_task(r, owner))
 			return bad(err, "state of a process or thread that it does not have");
 	}
-	return validate_no_doubles(r, err);
+	return 0;
 }
 
 int validate_image(struct rebuild *r, struct error **err)

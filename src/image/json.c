@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "image/record.h"
+
 /* Messages of our schema nest a few levels; what is deeper is cut off. */
 #define MAX_DEPTH 32U
 
@@ -163,29 +165,6 @@ static void add_value(struct text *t, struct value v, enum style style, unsigned
 	}
 }
 
-static size_t value_size(ProtobufCType type)
-{
-	switch (type) {
-	case PROTOBUF_C_TYPE_INT32:
-	case PROTOBUF_C_TYPE_SINT32:
-	case PROTOBUF_C_TYPE_SFIXED32:
-	case PROTOBUF_C_TYPE_UINT32:
-	case PROTOBUF_C_TYPE_FIXED32:
-	case PROTOBUF_C_TYPE_FLOAT:
-	case PROTOBUF_C_TYPE_ENUM:
-		return 4;
-	case PROTOBUF_C_TYPE_BOOL:
-		return sizeof(protobuf_c_boolean);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	default:
-		return 8;
-	}
-}
-
 /* Zero or empty: what a field without presence has when nobody set it. */
 static bool is_default(struct value v)
 {
@@ -201,7 +180,7 @@ static bool is_default(struct value v)
 	case PROTOBUF_C_TYPE_MESSAGE:
 		return !LOAD(const void *, v.at);
 	default:
-		return memcmp(v.at, zeros, value_size(v.field->type)) == 0;
+		return memcmp(v.at, zeros, record_value_size(v.field->type)) == 0;
 	}
 }
 
@@ -236,7 +215,7 @@ static void add_values(struct text *t, struct value v, size_t count, enum style 
 
 	if (list)
 		text_add(t, "[");
-	for (size_t i = 0; i < count; i++, v.at += value_size(v.field->type)) {
+	for (size_t i = 0; i < count; i++, v.at += record_value_size(v.field->type)) {
 		if (i > 0)
 			text_add(t, style == JSON ? "," : " ");
 		add_value(t, v, style, depth);
@@ -280,7 +259,7 @@ void json_message_human(struct text *t, const ProtobufCMessage *m, unsigned inde
 		struct value v;
 		size_t count = field_values(m, f, HUMAN, &v);
 
-		for (size_t k = 0; k < count; k++, v.at += value_size(f->type)) {
+		for (size_t k = 0; k < count; k++, v.at += record_value_size(f->type)) {
 			/* Messages have a line each, plain values of one field share one. */
 			if (k == 0 || f->type == PROTOBUF_C_TYPE_MESSAGE)
 				text_add(t, "%s%*s%s:", k ? "\n" : "", (int)(2 * indent), "",

@@ -370,7 +370,7 @@ static uint64_t place_of(const struct rebuild *r, const struct rebuilt_task *t,
 			 const Rec__IoUring *m, uint64_t offset, size_t size,
 			 const struct rebuilt_file **ret_memory)
 {
-	const Rec__Memory *memory = t->memory_of ? t->memory_of->memory : t->memory;
+	const Rec__Memory *memory = rebuilt_memory(t);
 
 	for (size_t i = 0; memory && i < memory->n_areas; i++) {
 		const Rec__Area *a = memory->areas[i];

@@ -98,7 +98,7 @@ static int by_start(const void *a, const void *b)
 static int find_place(const struct rebuilt_task *t, const struct batch *b, uint64_t size,
 		      uint64_t *ret, struct error **err)
 {
-	const Rec__Memory *memory = (t->memory_of ? t->memory_of : t)->memory;
+	const Rec__Memory *memory = rebuilt_memory(t);
 	struct vm_areas all = {0};
 	struct vm_area *at;
 	bool complete = true;

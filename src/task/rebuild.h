@@ -67,6 +67,12 @@ struct rebuilt_task {
 	uint64_t lent_size;
 };
 
+/* The memory that the task has, its own or another's; NULL: a zombie's. */
+static inline const Rec__Memory *rebuilt_memory(const struct rebuilt_task *t)
+{
+	return t->memory_of ? t->memory_of->memory : t->memory;
+}
+
 /* State of a process or a thread, to be restored by its kind. */
 struct rebuilt_state {
 	const struct kind *kind;

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/record.h"
+
 struct dice {
 	uint64_t state;
 };
@@ -110,26 +112,6 @@ static inline void mutate_bytes(struct dice *d, ProtobufCBinaryData *b)
 	b->len = len;
 }
 
-static inline size_t element_size(ProtobufCType type)
-{
-	switch (type) {
-	case PROTOBUF_C_TYPE_SINT32:
-	case PROTOBUF_C_TYPE_INT32:
-	case PROTOBUF_C_TYPE_UINT32:
-	case PROTOBUF_C_TYPE_ENUM:
-		return sizeof(uint32_t);
-	case PROTOBUF_C_TYPE_BOOL:
-		return sizeof(protobuf_c_boolean);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	default:
-		return sizeof(uint64_t);
-	}
-}
-
 static inline ProtobufCMessage *message_copy(const ProtobufCMessage *m)
 {
 	size_t len = protobuf_c_message_get_packed_size(m);
@@ -153,7 +135,7 @@ static inline void mutate_message(struct dice *d, ProtobufCMessage *m);
 static inline void list_append(char **list, size_t *count, const ProtobufCFieldDescriptor *f,
 			       const void *from)
 {
-	size_t size = element_size(f->type);
+	size_t size = record_value_size(f->type);
 	char *to;
 
 	*list = realloc(*list, (*count + 1) * size);
@@ -176,7 +158,7 @@ static inline void list_append(char **list, size_t *count, const ProtobufCFieldD
 
 static inline void list_drop_last(char *list, size_t *count, const ProtobufCFieldDescriptor *f)
 {
-	char *last = list + --*count * element_size(f->type);
+	char *last = list + --*count * record_value_size(f->type);
 
 	if (f->type == PROTOBUF_C_TYPE_MESSAGE)
 		protobuf_c_message_free_unpacked(*(ProtobufCMessage **)last, NULL);
@@ -197,7 +179,7 @@ static inline void list_swap(struct dice *d, char *list, size_t count, size_t si
 static inline void mutate_list(struct dice *d, char **list, size_t *count,
 			       const ProtobufCFieldDescriptor *f)
 {
-	size_t size = element_size(f->type), action = dice_below(d, *count ? 9 : 2);
+	size_t size = record_value_size(f->type), action = dice_below(d, *count ? 9 : 2);
 	char *one = *count ? *list + dice_below(d, *count) * size : NULL;
 	size_t times = 1;
 
@@ -271,7 +253,7 @@ static inline void mutate_field(struct dice *d, ProtobufCMessage *m,
 	} else if (f->type == PROTOBUF_C_TYPE_BOOL) {
 		*(protobuf_c_boolean *)at ^= 1;
 	} else {
-		mutate_at(d, at, element_size(f->type));
+		mutate_at(d, at, record_value_size(f->type));
 	}
 }
 
