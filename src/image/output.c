@@ -23,7 +23,7 @@ static int cannot_create(const char *shown, int errnum, struct error **err)
 	return refuse(err, errnum, NULL, "cannot create %s: %s", shown, strerror(errnum));
 }
 
-static int write_failed(const struct image_output *o, int errnum, struct error **err)
+int image_output_failed(const struct image_output *o, int errnum, struct error **err)
 {
 	switch (errnum) {
 	case ENOSPC:
@@ -167,7 +167,7 @@ int image_output_write(struct image_output *o, struct iovec *iov, int count, str
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return write_failed(o, errno, err);
+			return image_output_failed(o, errno, err);
 		while (count > 0 && (size_t)n >= iov->iov_len) {
 			n -= (ssize_t)iov->iov_len;
 			iov++;
@@ -179,6 +179,34 @@ int image_output_write(struct image_output *o, struct iovec *iov, int count, str
 		}
 	}
 	return 0;
+}
+
+int image_output_read_side(const struct image_output *o)
+{
+	struct stat st;
+	char link[64];
+	int fd;
+
+	if (fstat(o->fd, &st) < 0 || !S_ISREG(st.st_mode) || fcntl(o->fd, F_GETFL) & O_APPEND)
+		return -EOPNOTSUPP;
+	snprintf(link, sizeof link, "/proc/self/fd/%d", o->fd);
+	fd = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -EOPNOTSUPP : fd;
+}
+
+int64_t image_output_leave(struct image_output *o, uint64_t len, struct error **err)
+{
+	off_t at = lseek(o->fd, (off_t)len, SEEK_CUR);
+
+	return at < 0 ? image_output_failed(o, errno, err) : at - (off_t)len;
+}
+
+int image_output_write_at(struct image_output *o, const void *bytes, size_t len, uint64_t at,
+			  struct error **err)
+{
+	int r = fd_pwrite(o->fd, bytes, len, at);
+
+	return r < 0 ? image_output_failed(o, -r, err) : 0;
 }
 
 /* Gives an unnamed file the temporary name that a rename over an existing file needs. */
@@ -237,7 +265,7 @@ int image_output_commit(struct image_output *o, struct error **err)
 		r = publish(o);
 	if (r == 0 && o->dirfd >= 0)
 		r = make_durable(o->dirfd);
-	return r < 0 ? write_failed(o, -r, err) : 0;
+	return r < 0 ? image_output_failed(o, -r, err) : 0;
 }
 
 void image_output_close(struct image_output *o)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/uio.h>
 
 #include "base/error.h"
@@ -26,6 +27,20 @@ int image_output_open_fd(struct image_output *ret, int fd, const char *name, str
 
 /* Writes everything; the iovecs are consumed. */
 int image_output_write(struct image_output *o, struct iovec *iov, int count, struct error **err);
+
+/*
+ * For a regular file that is written at its own position: a descriptor to read it with, of
+ * another open file, so that the position is not shared.  -EOPNOTSUPP: it is something else.
+ */
+int image_output_read_side(const struct image_output *o);
+/* Leaves len bytes out, for others to write.  Returns where in the file they begin. */
+int64_t image_output_leave(struct image_output *o, uint64_t len, struct error **err);
+/* Writes at a place that was left out, and leaves the position alone. */
+int image_output_write_at(struct image_output *o, const void *bytes, size_t len, uint64_t at,
+			  struct error **err);
+/* The sentence for a failed write. */
+int image_output_failed(const struct image_output *o, int errnum, struct error **err);
+
 int image_output_commit(struct image_output *o, struct error **err);
 
 /* What was not committed is gone. */

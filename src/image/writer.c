@@ -1,12 +1,10 @@
-#include "image/writer.h"
+#include "image/writer-parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
-#include <zstd.h>
 
-#include "image/output.h"
+#include "base/fd.h"
 
 /* Small frames are gathered until they fill this. */
 #define PENDING_SIZE ((size_t)64 << 10)
@@ -15,42 +13,30 @@
 	(IMAGE_MEMORY_PROLOGUE_SIZE + IMAGE_MAX_RUNS * IMAGE_RUN_SIZE +             \
 	 ((size_t)1 << IMAGE_MAX_PAGE_SHIFT))
 
-struct image_writer {
-	struct image_output out;
-	struct image_header header;
-	int zstd_level;
-	int failed; /* the errno of the first failure */
-	bool complete;
-	uint64_t frames;
-	XXH3_state_t *chain; /* over all headers */
-	XXH3_state_t *hash;  /* over one memory frame */
-	ZSTD_CCtx *zstd;
-	void *buffer;     /* the caller's pages */
-	void *compressed; /* the same, compressed */
-	uint8_t *table;   /* prologue, runs and padding of a memory frame */
-	uint8_t *pending;
-	size_t pending_len;
-	struct image_identity identity;
-	struct image_stats stats;
-};
-
-/* Every public call passes here on its way out, so that a failure sticks. */
-static int result(struct image_writer *w, int r)
+int image_writer_result(struct image_writer *w, int r)
 {
 	if (r < 0 && !w->failed)
 		w->failed = -r;
 	return r;
 }
 
-/* Every public call passes here on its way in. */
-static int usable(const struct image_writer *w, struct error **err)
+int image_writer_usable(struct image_writer *w, struct error **err)
 {
 	if (w->failed)
 		return fail(err, w->failed, "%s was given up after an earlier failure",
 			    w->out.shown);
 	if (w->complete)
 		return fail(err, EINVAL, "%s is complete already", w->out.shown);
-	return 0;
+	/* What a thread of ours met since the last call. */
+	return w->sealing ? image_writer_result(w, pipeline_failure(w->sealing, err)) : 0;
+}
+
+/* As image_writer_usable(), for what follows all reserved frames. */
+static int usable(struct image_writer *w, struct error **err)
+{
+	int r = image_writer_usable(w, err);
+
+	return r < 0 ? r : image_writer_result(w, image_writer_seal_all(w, err));
 }
 
 static int flush_with(struct image_writer *w, const void *bytes, size_t len, struct error **err)
@@ -64,7 +50,12 @@ static int flush_with(struct image_writer *w, const void *bytes, size_t len, str
 	return image_output_write(&w->out, iov, 2, err);
 }
 
-static int put(struct image_writer *w, const void *bytes, size_t len, struct error **err)
+int image_writer_flush(struct image_writer *w, struct error **err)
+{
+	return w->pending_len ? flush_with(w, NULL, 0, err) : 0;
+}
+
+int image_writer_put(struct image_writer *w, const void *bytes, size_t len, struct error **err)
 {
 	w->stats.bytes += len;
 	if (len > PENDING_SIZE - w->pending_len)
@@ -84,7 +75,7 @@ static int put_frame_header(struct image_writer *w, const struct image_frame_hea
 		XXH3_128bits_update(w->chain, bytes, sizeof bytes);
 		w->frames++;
 	}
-	return put(w, bytes, sizeof bytes, err);
+	return image_writer_put(w, bytes, sizeof bytes, err);
 }
 
 static int put_header(struct image_writer *w, struct error **err)
@@ -94,7 +85,17 @@ static int put_header(struct image_writer *w, struct error **err)
 	image_header_encode(&w->header, bytes);
 	XXH3_128bits_reset(w->chain);
 	XXH3_128bits_update(w->chain, bytes, sizeof bytes);
-	return put(w, bytes, sizeof bytes, err);
+	return image_writer_put(w, bytes, sizeof bytes, err);
+}
+
+/* The output is open. */
+static int begin(struct image_writer *w, struct error **err)
+{
+	if (w->zstd_level == 0) {
+		w->read_fd = image_output_read_side(&w->out);
+		w->read_fd = w->read_fd < 0 ? -1 : w->read_fd;
+	}
+	return put_header(w, err);
 }
 
 /* All but the output. */
@@ -115,6 +116,7 @@ static int writer_new(struct image_writer **ret, const struct image_writer_optio
 	if (!w)
 		return fail_errno(err, ENOMEM, "cannot write an image");
 	w->out = IMAGE_OUTPUT_NONE;
+	w->read_fd = -1;
 	w->header = image_header_here();
 	w->zstd_level = level;
 	w->chain = XXH3_createState();
@@ -137,7 +139,7 @@ int image_writer_open(struct image_writer **ret, const char *path,
 	if (r >= 0)
 		r = image_output_open(&w->out, path, err);
 	if (r >= 0)
-		r = put_header(w, err);
+		r = begin(w, err);
 	if (r < 0)
 		return r;
 	*ret = w;
@@ -154,7 +156,7 @@ int image_writer_open_fd(struct image_writer **ret, int fd, const char *name,
 	if (r >= 0)
 		r = image_output_open_fd(&w->out, fd, name, err);
 	if (r >= 0)
-		r = put_header(w, err);
+		r = begin(w, err);
 	if (r < 0)
 		return r;
 	*ret = w;
@@ -182,7 +184,7 @@ static int write_record(struct image_writer *w, uint32_t tag, uint32_t flags,
 	h.hash = XXH3_64bits(bytes, len);
 	r = put_frame_header(w, &h, err);
 	if (r >= 0)
-		r = put(w, bytes, len, err);
+		r = image_writer_put(w, bytes, len, err);
 	if (r >= 0)
 		w->stats.records++;
 	free(bytes);
@@ -194,7 +196,7 @@ int image_writer_record(struct image_writer *w, uint32_t tag, const ProtobufCMes
 {
 	int r = usable(w, err);
 
-	return r < 0 ? r : result(w, write_record(w, tag, 0, m, err));
+	return r < 0 ? r : image_writer_result(w, write_record(w, tag, 0, m, err));
 }
 
 int image_writer_record_optional(struct image_writer *w, uint32_t tag,
@@ -202,7 +204,7 @@ int image_writer_record_optional(struct image_writer *w, uint32_t tag,
 {
 	int r = usable(w, err);
 
-	return r < 0 ? r : result(w, write_record(w, tag, IMAGE_FRAME_OPTIONAL, m, err));
+	return r < 0 ? r : image_writer_result(w, write_record(w, tag, IMAGE_FRAME_OPTIONAL, m, err));
 }
 
 void *image_writer_buffer(struct image_writer *w)
@@ -230,6 +232,27 @@ static size_t compress(struct image_writer *w, const void *data, size_t len)
 	return ZSTD_isError(n) ? 0 : n;
 }
 
+size_t image_writer_lay_out(struct image_writer *w, const struct page_run *runs,
+			    const struct image_memory *m)
+{
+	size_t data_at = image_memory_data_at(m, w->stats.bytes + IMAGE_FRAME_HEADER_SIZE,
+					      w->header.page_shift);
+
+	memset(w->table, 0, data_at);
+	image_memory_encode(m, w->table);
+	image_runs_encode(runs, m->run_count, w->table + IMAGE_MEMORY_PROLOGUE_SIZE);
+	return data_at;
+}
+
+void image_writer_count_memory(struct image_writer *w, const struct image_memory *m,
+			       uint64_t stored)
+{
+	w->stats.memory_frames++;
+	w->stats.raw_bytes += m->raw_length;
+	w->stats.stored_bytes += stored;
+	w->stats.pages += m->raw_length >> w->header.page_shift;
+}
+
 static int write_memory(struct image_writer *w, const struct page_run *runs,
 			struct image_memory *m, const void *data, struct error **err)
 {
@@ -242,12 +265,7 @@ static int write_memory(struct image_writer *w, const struct page_run *runs,
 		data = w->compressed;
 		len = packed;
 	}
-	data_at = image_memory_data_at(m, w->stats.bytes + IMAGE_FRAME_HEADER_SIZE,
-				       w->header.page_shift);
-	memset(w->table, 0, data_at);
-	image_memory_encode(m, w->table);
-	image_runs_encode(runs, m->run_count, w->table + IMAGE_MEMORY_PROLOGUE_SIZE);
-
+	data_at = image_writer_lay_out(w, runs, m);
 	XXH3_64bits_reset(w->hash);
 	XXH3_64bits_update(w->hash, w->table, data_at);
 	XXH3_64bits_update(w->hash, data, len);
@@ -255,44 +273,50 @@ static int write_memory(struct image_writer *w, const struct page_run *runs,
 	h.length = data_at + len;
 	r = put_frame_header(w, &h, err);
 	if (r >= 0)
-		r = put(w, w->table, data_at, err);
+		r = image_writer_put(w, w->table, data_at, err);
 	if (r >= 0)
-		r = put(w, data, len, err);
+		r = image_writer_put(w, data, len, err);
 	if (r < 0)
 		return r;
-	w->stats.memory_frames++;
-	w->stats.raw_bytes += m->raw_length;
-	w->stats.stored_bytes += len;
-	w->stats.pages += m->raw_length >> w->header.page_shift;
+	image_writer_count_memory(w, m, len);
 	return 0;
+}
+
+int image_writer_check_runs(const struct image_writer *w, const struct page_run *runs,
+			    size_t count, struct image_memory *m, struct error **err)
+{
+	const char *wrong = NULL;
+
+	*m = (struct image_memory){.run_count = (uint32_t)count};
+	if (count == 0 || count > IMAGE_MAX_RUNS)
+		wrong = "its number of runs is out of bounds";
+	for (size_t i = 0; !wrong && i < count; i++) {
+		if (runs[i].length > IMAGE_MAX_RAW - m->raw_length)
+			wrong = "its amount of data is out of bounds";
+		else
+			m->raw_length += runs[i].length;
+	}
+	if (!wrong)
+		wrong = image_runs_check(runs, count, m->raw_length, w->header.page_shift);
+	return wrong ? fail(err, EINVAL, "a memory frame cannot be written: %s", wrong) : 0;
 }
 
 int image_writer_pages(struct image_writer *w, const struct page_run *runs, size_t count,
 		       const void *data, struct error **err)
 {
-	struct image_memory m = {.run_count = (uint32_t)count};
-	const char *wrong = NULL;
+	struct image_memory m;
 	int r = usable(w, err);
 
 	if (r < 0)
 		return r;
-	if (count == 0 || count > IMAGE_MAX_RUNS)
-		wrong = "its number of runs is out of bounds";
-	for (size_t i = 0; !wrong && i < count; i++) {
-		if (runs[i].length > IMAGE_MAX_RAW - m.raw_length)
-			wrong = "its amount of data is out of bounds";
-		else
-			m.raw_length += runs[i].length;
-	}
-	if (!wrong)
-		wrong = image_runs_check(runs, count, m.raw_length, w->header.page_shift);
+	r = image_writer_check_runs(w, runs, count, &m, err);
 	if (!data)
 		data = w->buffer;
-	if (!wrong && !data)
-		wrong = "it has no data";
-	if (wrong)
-		return result(w, fail(err, EINVAL, "a memory frame cannot be written: %s", wrong));
-	return result(w, write_memory(w, runs, &m, data, err));
+	if (r >= 0 && !data)
+		r = fail(err, EINVAL, "a memory frame cannot be written: it has no data");
+	if (r >= 0)
+		r = write_memory(w, runs, &m, data, err);
+	return image_writer_result(w, r);
 }
 
 static int write_end(struct image_writer *w, struct error **err)
@@ -307,9 +331,9 @@ static int write_end(struct image_writer *w, struct error **err)
 	h.hash = XXH3_64bits(bytes, sizeof bytes);
 	r = put_frame_header(w, &h, err);
 	if (r >= 0)
-		r = put(w, bytes, sizeof bytes, err);
+		r = image_writer_put(w, bytes, sizeof bytes, err);
 	if (r >= 0)
-		r = flush_with(w, NULL, 0, err);
+		r = image_writer_flush(w, err);
 	if (r >= 0)
 		w->identity = end.identity;
 	return r;
@@ -325,13 +349,15 @@ int image_writer_commit(struct image_writer *w, struct error **err)
 	if (r >= 0)
 		r = image_output_commit(&w->out, err);
 	w->complete = r >= 0;
-	return result(w, r);
+	return image_writer_result(w, r);
 }
 
 void image_writer_free(struct image_writer *w)
 {
 	if (!w)
 		return;
+	image_writer_free_seals(w);
+	close_fdp(&w->read_fd);
 	image_output_close(&w->out);
 	XXH3_freeState(w->chain);
 	XXH3_freeState(w->hash);

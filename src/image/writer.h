@@ -15,6 +15,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <protobuf-c/protobuf-c.h>
 
 #include "image/frame.h"
@@ -54,6 +56,31 @@ void *image_writer_buffer(struct image_writer *w);
  */
 int image_writer_pages(struct image_writer *w, const struct page_run *runs, size_t count,
 		       const void *data, struct error **err);
+
+/*
+ * A memory frame whose data somebody else writes, straight into the file: the frozen
+ * snapshot does so.  Room for it is reserved, the others write into image_writer_fd() at
+ * the place they are told, and image_writer_filled() says that they have: another thread
+ * then reads the data back from the page cache, hashes it and writes the frame's header.
+ * Any number of frames may be reserved ahead; they are filled in their order.  Until all
+ * are, nothing but another reservation can follow them.
+ */
+
+/* False: the image is compressed, or no regular file.  Then image_writer_pages() it is. */
+bool image_writer_takes_reserve(const struct image_writer *w);
+
+/* *ret_offset: where in the file the bytes of all runs belong, one run after the other. */
+int image_writer_reserve(struct image_writer *w, const struct page_run *runs, size_t count,
+			 uint64_t *ret_offset, struct error **err);
+
+/* The file: can be written, not read.  It stays the writer's. */
+int image_writer_fd(const struct image_writer *w);
+
+/* All of the data of the oldest reserved frame was written; the caller has seen to that. */
+int image_writer_filled(struct image_writer *w, struct error **err);
+
+/* It could not be written: the image is given up, with the sentence for that errno. */
+int image_writer_unfilled(struct image_writer *w, int errnum, struct error **err);
 
 /* END, fsync, and the name.  When it returns 0, the image is durable. */
 int image_writer_commit(struct image_writer *w, struct error **err);
