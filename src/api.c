@@ -256,7 +256,7 @@ int stasis_verify(const char *image, struct stasis_image_info *info, stasis_erro
 	int r;
 
 	SET_CAPABILITIES_ASIDE(err);
-	r = image_verify(image, &stats, &identity, inner(err));
+	r = engine_verify(image, &stats, &identity, inner(err));
 	if (r == 0 && info) {
 		struct stasis_image_info res = {
 			.size = info->size,

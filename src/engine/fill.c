@@ -80,9 +80,8 @@ static int fill_content(struct rebuild *r, const struct page_run *run, const cha
 					  ") that keeps none", run->object);
 }
 
-/* t: whose turn it is; NULL: that of contents. */
-static int fill_run(struct rebuild *r, const struct rebuilt_task *t, const struct page_run *run,
-		    const char *data, struct error **err)
+int fill_run(struct rebuild *r, const struct rebuilt_task *t, const struct page_run *run,
+	     const char *data, struct error **err)
 {
 	if (!t && run->object < MEMORY_OBJECT(0))
 		return fill_content(r, run, data, err);

@@ -22,5 +22,12 @@ int fill_contents(struct rebuild *r, struct fill *fill, struct error **err);
 /* Those of one task, which stand next in the image; it is stopped. */
 int fill_memory(struct rebuild *r, struct rebuilt_task *t, struct fill *fill, struct error **err);
 
+/*
+ * One run, to its place; t: whose turn it is, NULL: that of contents.  By ordinary writes: also
+ * for what comes from the images below an incremental one (chain.h).
+ */
+int fill_run(struct rebuild *r, const struct rebuilt_task *t, const struct page_run *run,
+	     const char *data, struct error **err);
+
 /* Nothing may be left: the image was read to its end, and verified. */
 int fill_end(const struct fill *fill, struct error **err);

@@ -21,6 +21,16 @@ static int take_inventory(struct rebuild *r, ProtobufCMessage *m, struct error *
 	return 0;
 }
 
+static int take_parent(struct rebuild *r, ProtobufCMessage *m, struct error **err)
+{
+	if (r->parent) {
+		message_free(m);
+		return refuse(err, EBADMSG, NULL, "the image has two parents");
+	}
+	r->parent = (Rec__Parent *)m;
+	return 0;
+}
+
 static int take_task(struct rebuild *r, ProtobufCMessage *m, struct error **err)
 {
 	struct rebuilt_task *t = calloc(1, sizeof *t), **slot;
@@ -119,6 +129,8 @@ static int take_record(struct rebuild *r, const struct image_frame *frame, struc
 	switch (frame->type) {
 	case TAG_INVENTORY:
 		return take_inventory(r, m, err);
+	case TAG_PARENT:
+		return take_parent(r, m, err);
 	case TAG_TASK:
 		return take_task(r, m, err);
 	case TAG_MEMORY:

@@ -18,6 +18,7 @@ static const struct {
 	{TAG_TASK, "process", &rec__task__descriptor},
 	{TAG_THREAD, "thread", &rec__thread__descriptor},
 	{TAG_MEMORY, "memory", &rec__memory__descriptor},
+	{TAG_PARENT, "parent image", &rec__parent__descriptor},
 };
 
 const ProtobufCMessageDescriptor *record_schema(uint32_t tag)

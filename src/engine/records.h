@@ -10,6 +10,7 @@ enum {
 	TAG_TASK = 2,
 	TAG_THREAD = 3,
 	TAG_MEMORY = 4,
+	TAG_PARENT = 5,
 };
 
 /* The message of a tag, the engine's or a kind's; NULL: unknown. */

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "engine/animate.h"
 #include "engine/birth.h"
+#include "engine/chain.h"
 #include "engine/fill.h"
 #include "engine/load.h"
 #include "engine/offspring.h"
@@ -31,6 +32,7 @@
 /* All that must not be left behind. */
 struct work {
 	struct rebuild rebuild;
+	struct chain chain; /* the images below, where it is an incremental one */
 	struct plan plan;
 	struct birth birth;
 	struct priv priv;
@@ -92,6 +94,7 @@ static void end_work(struct work *w)
 		nsinit_end(&w->birth.init);
 	if (w->limit_raised)
 		setrlimit(RLIMIT_NOFILE, &w->files);
+	chain_free(&w->chain);
 	plan_free(&w->plan);
 	rebuild_free(&w->rebuild);
 }
@@ -209,16 +212,33 @@ static bool has_ended_children(const struct rebuild *r, const struct rebuilt_tas
 	return false;
 }
 
+struct below {
+	struct rebuild *rebuild;
+	const struct rebuilt_task *task;
+};
+
+static int fill_from_below(void *arg, const struct page_run *run, const char *data,
+			   struct error **err)
+{
+	const struct below *b = arg;
+
+	return fill_run(b->rebuild, b->task, run, data, err);
+}
+
 /* Zombies have no memory, and who shares another's has it already. */
-static int build_memory(struct rebuild *r, struct rebuilt_task *t, struct fill *fill,
+static int build_memory(struct work *w, struct rebuilt_task *t, struct fill *fill,
 			struct error **err)
 {
+	struct rebuild *r = &w->rebuild;
+	struct below below = {r, t};
 	int res;
 
 	if (!t->memory)
 		return 0;
 	res = build_space(r, t, t->injection, err);
-	return res < 0 ? res : fill_memory(r, t, fill, err);
+	if (res == 0)
+		res = fill_memory(r, t, fill, err);
+	return res < 0 ? res : chain_pages(&w->chain, t->memory, fill_from_below, &below, err);
 }
 
 static void note_main_thread(struct rebuilt_task *t)
@@ -244,7 +264,7 @@ static int make_tasks(struct work *w, struct fill *fill, struct error **err)
 			res = carry_out(r, step, &w->birth, err);
 		if (res == 0 && step->what == PLAN_BIRTH) {
 			note_main_thread(t);
-			res = build_memory(r, t, fill, err);
+			res = build_memory(w, t, fill, err);
 		}
 		if (res < 0)
 			return res;
@@ -361,6 +381,8 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 
 	if (res == 0)
 		res = load_image(reader, &w.rebuild, &fill.frame, &fill.more, err);
+	if (res == 0)
+		res = chain_open(&w.chain, image, w.rebuild.parent, err);
 	if (res == 0)
 		res = replace_standard(&w.rebuild, err);
 	if (res == 0)

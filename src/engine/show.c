@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "engine/chain.h"
 #include "engine/records.h"
 #include "engine/show_tree.h"
 #include "image/json.h"
@@ -17,11 +18,14 @@ struct tally {
 	uint32_t threads, files, areas, slots;
 	uint64_t reserved; /* bytes of address space */
 	struct shown_tree tree;
+	Rec__Parent *parent; /* of an incremental image */
 };
 
 static void tally_free(struct tally *tally)
 {
 	shown_tree_free(&tally->tree);
+	if (tally->parent)
+		rec__parent__free_unpacked(tally->parent, NULL);
 }
 
 static void print_inventory(struct text *t, const Rec__Inventory *m)
@@ -106,6 +110,24 @@ static void print_identity(struct text *t, enum show_format format,
 		 id.low);
 }
 
+/* What it builds on, and whether that can be had. */
+static void print_parent(struct text *t, const char *image, const Rec__Parent *p)
+{
+	struct chain chain = {0};
+	struct error *why = NULL;
+	int r = chain_open(&chain, image, p, &why);
+
+	text_add(t, "parent    %s, %016" PRIx64 "%016" PRIx64 "\n", p->path, p->identity_high,
+		 p->identity_low);
+	if (r < 0)
+		text_add(t, "          cannot be restored: %s\n", error_why(why, 0));
+	else
+		text_add(t, "          %zu image%s below, all there\n", chain.links.count,
+			 chain.links.count == 1 ? "" : "s");
+	error_free(why);
+	chain_free(&chain);
+}
+
 static int show_frame(struct text *t, enum show_format format, const struct image_frame *frame,
 		      struct tally *tally, bool first, struct error **err)
 {
@@ -122,7 +144,10 @@ static int show_frame(struct text *t, enum show_format format, const struct imag
 		tally_record(tally, t, frame->type, m);
 	else
 		print_record(t, format, frame, m, first);
-	message_free(m);
+	if (format == SHOW_SUMMARY && frame->type == TAG_PARENT && !tally->parent)
+		tally->parent = (Rec__Parent *)m;
+	else
+		message_free(m);
 	return 1;
 }
 
@@ -151,9 +176,49 @@ int engine_show(const char *image, enum show_format format, char **ret, struct e
 	if (r < 0)
 		return r;
 	print_identity(&t, format, reader, &tally);
+	if (tally.parent)
+		print_parent(&t, image, tally.parent);
 	if (t.failed)
 		return fail(err, ENOMEM, "out of memory");
 	*ret = t.bytes;
 	t.bytes = NULL;
 	return 0;
+}
+
+static int verify_below(const char *image, const Rec__Parent *parent, struct error **err)
+{
+	struct chain chain = {0};
+	int r = parent_valid(parent, err);
+
+	if (r == 0)
+		r = chain_open(&chain, image, parent, err);
+	if (r == 0)
+		r = chain_verify(&chain, err);
+	chain_free(&chain);
+	return r;
+}
+
+int engine_verify(const char *image, struct image_stats *ret_stats,
+		  struct image_identity *ret_identity, struct error **err)
+{
+	cleanup_image_reader struct image_reader *reader = NULL;
+	ProtobufCMessage *parent = NULL;
+	struct image_frame frame;
+	int r = image_reader_open(&reader, image, err);
+
+	if (r < 0)
+		return r;
+	while ((r = image_reader_next(reader, &frame, err)) > 0) {
+		if (frame.type == TAG_PARENT && !parent)
+			r = image_unpack(&frame, record_schema(TAG_PARENT), &parent, err);
+		if (r < 0)
+			break;
+	}
+	*ret_stats = *image_reader_stats(reader);
+	*ret_identity = image_reader_identity(reader);
+	if (r == 0 && parent)
+		r = verify_below(image, (Rec__Parent *)parent, err);
+	if (parent)
+		message_free(parent);
+	return r;
 }

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "arch/arch.h"
+#include "engine/chain.h"
 #include "engine/family.h"
 #include "engine/load.h"
 #include "engine/mappings.h"
@@ -121,7 +122,7 @@ static int validate_memory(const struct rebuild *r, const struct rebuilt_task *t
 		if (res < 0)
 			return res;
 	}
-	return 0;
+	return unchanged_valid(t->memory, r->parent != NULL, err);
 }
 
 static int validate_threads(const struct rebuilt_task *t, struct error **err)
@@ -220,6 +221,9 @@ int validate_image(struct rebuild *r, struct error **err)
 		return bad(err, "it holds no process");
 	if (r->tasks.count > TASKS_MAX)
 		return bad(err, "too many processes");
+	res = r->parent ? parent_valid(r->parent, err) : 0;
+	if (res < 0)
+		return res;
 	vec_each(f, &r->files) {
 		res = f->kind->file->validate ? f->kind->file->validate(f->message, err) : 0;
 

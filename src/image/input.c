@@ -137,3 +137,14 @@ ssize_t image_input_skip(struct image_input *in, size_t len, struct error **err)
 	in->offset += len - done;
 	return (ssize_t)len;
 }
+
+int image_input_seek(struct image_input *in, uint64_t offset, struct error **err)
+{
+	off_t by = (off_t)(offset - (in->offset + in->ahead_len));
+
+	if (!in->seekable || lseek(in->fd, by, SEEK_CUR) < 0)
+		return fail_errno(err, in->seekable ? errno : ESPIPE, "cannot read %s", in->shown);
+	in->ahead_len = 0;
+	in->offset = offset;
+	return 0;
+}

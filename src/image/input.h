@@ -32,3 +32,6 @@ ssize_t image_input_read(struct image_input *in, void *buf, size_t len, struct e
 
 /* As image_input_read(), for bytes that nobody wants and that are not read where that can be. */
 ssize_t image_input_skip(struct image_input *in, size_t len, struct error **err);
+
+/* To this offset from where the stream began.  -ESPIPE: it is no regular file. */
+int image_input_seek(struct image_input *in, uint64_t offset, struct error **err);

@@ -62,6 +62,13 @@ void image_reader_skip_data(struct image_reader *r);
  */
 int image_reader_next(struct image_reader *r, struct image_frame *ret, struct error **err);
 
+/*
+ * Goes on with the frame whose header is at this offset of the image, which image_frame.file_offset
+ * told and which was verified before: for images in regular files only (-ESPIPE).  END then tells
+ * nothing about the whole.
+ */
+int image_reader_seek(struct image_reader *r, uint64_t file_offset, struct error **err);
+
 const struct image_header *image_reader_header(const struct image_reader *r);
 /* What was read so far. */
 const struct image_stats *image_reader_stats(const struct image_reader *r);

@@ -114,6 +114,8 @@ void rebuild_free(struct rebuild *r)
 	vec_free(&r->stand_ins);
 	if (r->inventory)
 		rec__inventory__free_unpacked(r->inventory, NULL);
+	if (r->parent)
+		rec__parent__free_unpacked(r->parent, NULL);
 	close_fdp(&r->root);
 	close_fdp(&r->late_socket[0]);
 	close_fdp(&r->late_socket[1]);

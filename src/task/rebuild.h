@@ -120,6 +120,7 @@ struct restore_options {
 struct rebuild {
 	const struct restore_options *options;
 	Rec__Inventory *inventory;
+	Rec__Parent *parent; /* of an incremental image, else NULL */
 	VEC(struct rebuilt_task *) tasks; /* the root first, parents before children */
 	/* For leaders of sessions and groups that had ended: they live only as long as it takes. */
 	VEC(struct rebuilt_task *) stand_ins;
