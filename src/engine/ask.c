@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,22 +38,6 @@ static void ask_own(struct batch *b, struct questions *q)
 	q->brk = batch_call(b, 0, SYS_brk, 0);
 }
 
-static int fill_rseq(const struct thread *t, Rec__Thread *m)
-{
-	struct {
-		uint64_t pointer;
-		uint32_t size, signature, flags, pad;
-	} c;
-
-	/* EIO or EINVAL: a kernel without restartable sequences. */
-	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, (void *)sizeof c, &c) < 0)
-		return errno == ESRCH ? -ESRCH : 0;
-	m->rseq = c.pointer;
-	m->rseq_len = c.size;
-	m->rseq_signature = c.signature;
-	return 0;
-}
-
 static Rec__Thread *thread_record(const struct thread *t, struct error **err)
 {
 	Rec__Thread *m = calloc(1, sizeof *m);
@@ -72,13 +55,15 @@ static Rec__Thread *thread_record(const struct thread *t, struct error **err)
 	m->sigmask = t->sigmask;
 	m->restart_timed = t->timed;
 	m->restart_remaining = t->remaining;
+	m->rseq = t->rseq.pointer;
+	m->rseq_len = t->rseq.size;
+	m->rseq_signature = t->rseq.signature;
 	if (syscall(SYS_get_robust_list, t->tid, &head, &len) == 0) {
 		m->robust_list = (uint64_t)(uintptr_t)head;
 		m->robust_list_len = len;
 	}
 	if (!m->name || bytes_set(&m->registers, &t->saved.gp, sizeof t->saved.gp) < 0 ||
-	    arch_get_xstate(t->tid, (void **)&m->xstate.data, &m->xstate.len) < 0 ||
-	    fill_rseq(t, m) < 0) {
+	    arch_get_xstate(t->tid, (void **)&m->xstate.data, &m->xstate.len) < 0) {
 		rec__thread__free_unpacked(m, NULL);
 		fail(err, ESRCH, "cannot read the registers of thread %d", t->tid);
 		return NULL;
@@ -107,11 +92,10 @@ static int capture_states(struct capture *c, const struct thread *t, const struc
 	return first;
 }
 
-/* The thread is in. */
-static int ask_thread(struct capture *c, struct thread *t, struct injection *in,
+/* The thread is in.  The batch is that of the thread before: its memory is used again. */
+static int ask_thread(struct capture *c, struct thread *t, struct injection *in, struct batch *b,
 		      Rec__Memory *memory, Rec__Thread **ret, struct error **err)
 {
-	struct batch b cleanup_batch = {0};
 	struct asked asked[kinds_count];
 	struct questions q;
 	Rec__Thread *m;
@@ -123,27 +107,29 @@ static int ask_thread(struct capture *c, struct thread *t, struct injection *in,
 	if (!m)
 		return -ESRCH;
 	*ret = m;
-	if (batch_init(&b, in->region) < 0)
+	if (b->data)
+		batch_clear(b);
+	else if (batch_init(b, in->region) < 0)
 		return fail(err, ENOMEM, "out of memory");
-	ask_own(&b, &q);
+	ask_own(b, &q);
 	for (size_t i = 0; i < kinds_count; i++) {
 		if (!concerns(kinds[i], t) || !kinds[i]->state->ask)
 			continue;
-		r = kinds[i]->state->ask(c, t, &b, &asked[i]);
+		r = kinds[i]->state->ask(c, t, b, &asked[i]);
 		if (r < 0)
 			return fail_errno(err, -r, "cannot ask for %s", kinds[i]->name);
 	}
-	r = inject_run(in, &b, &failed, err);
+	r = inject_run(in, b, &failed, err);
 	if (r < 0 && failed != UINT32_MAX)
 		return fail_errno(err, -r, "thread %d failed to tell its state (call %u)", t->tid,
 				  failed);
 	if (r < 0)
 		return r;
-	if (batch_result(&b, q.tid_address) == 0)
-		memcpy(&m->clear_child_tid, batch_at(&b, q.tid_address_at), sizeof(uint64_t));
+	if (batch_result(b, q.tid_address) == 0)
+		memcpy(&m->clear_child_tid, batch_at(b, q.tid_address_at), sizeof(uint64_t));
 	if (memory && t == task_leader(t->task))
-		memory->brk = (uint64_t)batch_result(&b, q.brk);
-	return capture_states(c, t, &b, asked, err);
+		memory->brk = (uint64_t)batch_result(b, q.brk);
+	return capture_states(c, t, b, asked, err);
 }
 
 /* Memory locked for the future shows on the one mapping that is new: ours. */
@@ -204,6 +190,7 @@ int ask_task(struct capture *c, struct task *task, struct injection *in, Rec__Me
 	const struct proc_status *st = &task_leader(task)->status;
 	Rec__Thread **threads = calloc(task->threads.count + 1, sizeof *threads);
 	uint64_t pending = st->sig_pending | st->shared_pending;
+	struct batch b cleanup_batch = {0};
 	int r = 0;
 
 	*ret_threads = threads;
@@ -222,7 +209,7 @@ int ask_task(struct capture *c, struct task *task, struct injection *in, Rec__Me
 		if (r == 0 && i == 0 && !task->memory_of)
 			r = settle_in(c, task, in, memory, err);
 		if (r == 0)
-			r = ask_thread(c, t, in, memory, &threads[i], err);
+			r = ask_thread(c, t, in, &b, memory, &threads[i], err);
 		if (in->tid && inject_leave(in, r < 0 ? NULL : err) < 0 && r == 0)
 			r = -ESRCH;
 	}

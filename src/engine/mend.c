@@ -12,14 +12,6 @@
 
 #include "engine/timeout.h"
 
-struct rseq_configuration {
-	uint64_t pointer;
-	uint32_t size;
-	uint32_t signature;
-	uint32_t flags;
-	uint32_t pad;
-};
-
 /*
  * Calls that return EINTR for any wake-up, also for ours (signal(7), "Interruption of
  * system calls and library functions by stop signals").
@@ -120,14 +112,13 @@ static void mend_restart(struct thread *t)
  */
 static int mend_rseq(struct thread *t, struct error **err)
 {
-	struct rseq_configuration c;
-	struct rseq_cs cs;
 	uint64_t pointer = 0, ip = arch_ip(&t->regs);
+	struct rseq_cs cs;
 
-	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, (void *)sizeof c, &c) < 0)
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, (void *)sizeof t->rseq, &t->rseq) < 0)
 		return errno == ESRCH ? fail(err, ESRCH, "thread %d has ended", t->tid) : 0;
-	if (!c.pointer ||
-	    task_read_memory(t->task, c.pointer + offsetof(struct rseq, rseq_cs), &pointer,
+	if (!t->rseq.pointer ||
+	    task_read_memory(t->task, t->rseq.pointer + offsetof(struct rseq, rseq_cs), &pointer,
 			     sizeof pointer) < 0 ||
 	    !pointer || task_read_memory(t->task, pointer, &cs, sizeof cs) < 0)
 		return 0;

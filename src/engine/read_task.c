@@ -48,7 +48,8 @@ static int read_thread(struct thread *t, struct error **err)
 	timeout_recheck(t, text, (size_t)n);
 	t->ns_tid = t->status.ns_pid.count ? t->status.ns_pid.items[t->status.ns_pid.count - 1]
 					   : t->tid;
-	if (arch_get_regs(t->tid, &t->regs) < 0 || trace_get_sigmask(t->tid, &t->sigmask) < 0)
+	/* The registers are known since it stopped (mend_interrupted()). */
+	if (trace_get_sigmask(t->tid, &t->sigmask) < 0)
 		return fail(err, ESRCH, "thread %d has ended", t->tid);
 	if (!arch_is_native(&t->regs))
 		return refuse(err, ENOTSUP, NULL,

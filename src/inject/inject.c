@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "base/fd.h"
 #include "inject/place.h"
@@ -14,6 +15,11 @@
 
 #define SIGNAL_BIT(sig) (UINT64_C(1) << ((sig)-1))
 #define ALL_BLOCKED (~UINT64_C(0))
+
+static void *address_of(uint64_t address)
+{
+	return (void *)(uintptr_t)address;
+}
 
 static int lost(struct injection *in, struct error **err)
 {
@@ -131,6 +137,7 @@ static int next_stop(struct injection *in, bool to_syscall, struct stop *ret, st
 
 		if (r < 0 || wait_for(in, ret) < 0 || ret->kind == STOP_GONE)
 			return lost(in, err);
+		in->taking_signal = ret->kind == STOP_SIGNAL && ret->signal == in->doorbell;
 		if (ret->kind == STOP_EVENT && trace_event_pid(in->tid, &in->born) < 0)
 			return lost(in, err);
 		if (ret->kind == STOP_SIGNAL && ret->signal == SIGSTOP)
@@ -259,12 +266,39 @@ static int run_to_doorbell(struct injection *in, struct error **err)
 	return 0;
 }
 
+/* Entries and scratch memory of a batch, to or from the region: at once, or one by one. */
+static int move_batch(const struct injection *in, const struct batch *b, bool to)
+{
+	uint64_t data = in->region + BATCH_CODE_SIZE;
+	size_t entries = sizeof(struct batch_header) + b->count * sizeof(struct batch_entry);
+	struct iovec ours[2] = {{b->data, entries},
+				{b->data + BATCH_SCRATCH_AT, b->scratch_used}};
+	struct iovec theirs[2] = {{address_of(data), entries},
+				  {address_of(data + BATCH_SCRATCH_AT), b->scratch_used}};
+	size_t parts = b->scratch_used ? 2 : 1;
+	ssize_t n = to ? process_vm_writev(in->tid, ours, parts, theirs, parts, 0)
+		       : process_vm_readv(in->tid, ours, parts, theirs, parts, 0);
+	int r = 0;
+
+	if (n == (ssize_t)(entries + b->scratch_used))
+		return 0;
+	for (size_t i = 0; i < parts && r == 0; i++) {
+		uint64_t at = data + (i ? BATCH_SCRATCH_AT : 0);
+
+		if (to)
+			r = fd_pwrite(in->mem, ours[i].iov_base, ours[i].iov_len, at);
+		else if (fd_pread(in->mem, ours[i].iov_base, ours[i].iov_len, at) !=
+			 (ssize_t)ours[i].iov_len)
+			r = -EFAULT;
+	}
+	return r;
+}
+
 int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, struct error **err)
 {
 	uint64_t data = in->region + BATCH_CODE_SIZE;
 	struct batch_header *h = (struct batch_header *)b->data;
 	struct arch_regs regs = in->regs;
-	size_t entries = sizeof *h + b->count * sizeof(struct batch_entry);
 	int r;
 
 	if (ret_failed)
@@ -277,10 +311,7 @@ int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, stru
 	*h = (struct batch_header){.version = BATCH_VERSION,
 				   .count = b->count,
 				   .signal = (uint32_t)in->doorbell};
-	r = fd_pwrite(in->mem, b->data, entries, data);
-	if (r == 0 && b->scratch_used)
-		r = fd_pwrite(in->mem, b->data + BATCH_SCRATCH_AT, b->scratch_used,
-			      data + BATCH_SCRATCH_AT);
+	r = move_batch(in, b, true);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot write into process %d", in->pid);
 	arch_prepare_batch(&regs, in->region + arch_batch_entry(), data);
@@ -289,9 +320,7 @@ int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, stru
 	r = run_to_doorbell(in, err);
 	if (r < 0)
 		return r;
-	if (fd_pread(in->mem, b->data, entries, data) != (ssize_t)entries ||
-	    fd_pread(in->mem, b->data + BATCH_SCRATCH_AT, b->scratch_used,
-		     data + BATCH_SCRATCH_AT) != (ssize_t)b->scratch_used)
+	if (move_batch(in, b, false) < 0)
 		return lost(in, err);
 	if (h->executed < b->count) {
 		if (ret_failed)
@@ -316,26 +345,46 @@ int inject_unmap(struct injection *in, struct error **err)
 	return done < 0 ? fail_errno(err, (int)-done, "process %d cannot unmap memory", in->pid) : 0;
 }
 
-int inject_leave(struct injection *in, struct error **err)
+/*
+ * The kernel restarts an interrupted system call only on its way through signal
+ * handling.  An interrupt takes the thread there; on its way it would cure itself.
+ */
+static int stop_at_signals(struct injection *in, struct error **err)
 {
-	struct stop stop;
 	struct arch_regs at_cure = in->regs;
+	struct stop stop;
 
-	if (!in->tid)
-		return 0;
-	/*
-	 * The kernel restarts an interrupted system call only on its way through signal
-	 * handling.  An interrupt takes the thread there; on its way it would cure itself.
-	 */
 	arch_prepare_syscall(&at_cure, in->cell + arch_cell_after(), 0, (const uint64_t[6]){0});
 	if (arch_set_regs(in->tid, &at_cure) < 0 || trace_interrupt(in->tid) < 0 ||
 	    trace_continue(in->tid, 0) < 0 || wait_for(in, &stop) < 0 ||
 	    stop.kind == STOP_GONE)
 		return lost(in, err);
+	return 0;
+}
+
+/*
+ * Who stands at the doorbell's signal is on that way already.  Were we killed, the signal
+ * would be taken, and ignored; but if the program blocks it, it would wait for ever.
+ */
+static bool is_at_signals(const struct injection *in)
+{
+	return in->taking_signal && !(in->sigmask & SIGNAL_BIT(in->doorbell));
+}
+
+int inject_leave(struct injection *in, struct error **err)
+{
+	int r;
+
+	if (!in->tid)
+		return 0;
+	r = is_at_signals(in) ? 0 : stop_at_signals(in, err);
+	if (r < 0)
+		return r;
 	/* First the mask, then the registers: killed in between, the cure sets the mask again. */
 	if (trace_set_sigmask(in->tid, in->sigmask) < 0 || arch_set_regs(in->tid, &in->regs) < 0)
 		return lost(in, err);
 	in->tid = 0;
+	in->taking_signal = false;
 	return 0;
 }
 

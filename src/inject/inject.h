@@ -38,6 +38,7 @@ struct injection {
 	struct arch_regs regs; /* its own */
 	uint64_t sigmask;      /* its own */
 	int deferred;          /* a SIGSTOP that came meanwhile */
+	bool taking_signal;    /* it stands at the doorbell's signal */
 
 	/*
 	 * It is under seccomp filters that we are under as well: each call is tried by a child of

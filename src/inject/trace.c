@@ -11,6 +11,9 @@
 #include "base/fd.h"
 #include "base/str.h"
 
+/* How often to look before sleeping. */
+#define AWAKE_ROUNDS 200u
+
 int trace_seize(pid_t tid, unsigned long options, struct error **err)
 {
 	if (ptrace(PTRACE_SEIZE, tid, NULL, (void *)options) == 0)
@@ -42,13 +45,32 @@ static struct stop stop_of(int status)
 	return (struct stop){.kind = STOP_SIGNAL, .signal = signal};
 }
 
+/*
+ * Nearly all stop within microseconds: to sleep for them costs more than to look again.  Whoever
+ * is on the same processor is let through.
+ */
+static pid_t wait_awake(pid_t tid, int *ret_status)
+{
+	pid_t pid = 0;
+
+	for (unsigned int rounds = 0; rounds < AWAKE_ROUNDS && pid == 0; rounds++) {
+		pid = waitpid(tid, ret_status, __WALL | WNOHANG);
+		if (pid == 0)
+			sched_yield();
+	}
+	return pid;
+}
+
 int trace_wait(pid_t tid, struct stop *ret)
 {
 	int status;
+	pid_t pid = wait_awake(tid, &status);
 
-	while (waitpid(tid, &status, __WALL) < 0)
-		if (errno != EINTR)
+	while (pid <= 0) {
+		if (pid < 0 && errno != EINTR)
 			return -errno;
+		pid = waitpid(tid, &status, __WALL);
+	}
 	*ret = stop_of(status);
 	return 0;
 }
@@ -70,7 +92,7 @@ int trace_wait_leader(pid_t tid, struct stop *ret)
 	for (;;) {
 		siginfo_t info = {0};
 		int status;
-		pid_t pid = waitpid(tid, &status, __WALL | WNOHANG);
+		pid_t pid = wait_awake(tid, &status);
 
 		if (pid < 0 && errno != EINTR)
 			return -errno;

@@ -71,9 +71,9 @@ static unsigned int count_bits(const unsigned char *mask, size_t len)
 	return n;
 }
 
-static bool is_everywhere(const unsigned char *mask, size_t len)
+static bool is_everywhere(const unsigned char *mask, size_t len, long processors)
 {
-	return (long)count_bits(mask, len) >= sysconf(_SC_NPROCESSORS_ONLN);
+	return (long)count_bits(mask, len) >= processors;
 }
 
 /* In this order, from a[0] on; a[1]: where the answers are that are no results. */
@@ -139,14 +139,18 @@ static int capture_switches(const struct batch *b, const struct asked *asked, Re
 	return 0;
 }
 
-static int capture_affinity(const struct thread *t, Rec__Scheduling *m, struct error **err)
+static int capture_affinity(struct capture *c, const struct thread *t, Rec__Scheduling *m,
+			    struct error **err)
 {
 	unsigned char mask[AFFINITY_MAX];
 	long n = get_affinity(t->tid, mask);
 
+	/* The C library reads a file each time. */
+	if (!c->processors)
+		c->processors = sysconf(_SC_NPROCESSORS_ONLN);
 	if (n < 0)
 		return fail_errno(err, (int)-n, "cannot see the affinity of thread %d", t->tid);
-	if (is_everywhere(mask, (size_t)n))
+	if (is_everywhere(mask, (size_t)n, c->processors))
 		return 0;
 	m->affinity.data = malloc((size_t)n);
 	if (!m->affinity.data)
@@ -154,6 +158,11 @@ static int capture_affinity(const struct thread *t, Rec__Scheduling *m, struct e
 	memcpy(m->affinity.data, mask, (size_t)n);
 	m->affinity.len = (size_t)n;
 	return 0;
+}
+
+static bool is_real_time(uint32_t policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE;
 }
 
 static int scheduling_capture(struct capture *c, const struct thread *t, const struct batch *b,
@@ -165,7 +174,6 @@ static int scheduling_capture(struct capture *c, const struct thread *t, const s
 	long io;
 	int r;
 
-	(void)c;
 	if (!m)
 		return fail(err, ENOMEM, "out of memory");
 	m->tid = (uint32_t)t->ns_tid;
@@ -173,11 +181,11 @@ static int scheduling_capture(struct capture *c, const struct thread *t, const s
 	if (r < 0)
 		fail_errno(err, -r, "cannot see how thread %d is scheduled", t->tid);
 	else
-		r = capture_affinity(t, m, err);
+		r = capture_affinity(c, t, m, err);
 	m->policy = a.policy;
 	m->sched_flags = a.flags & SCHED_FLAGS_KNOWN;
-	/* Also of real-time threads, whose attributes do not tell. */
-	m->nice = getpriority(PRIO_PROCESS, (id_t)t->tid);
+	/* The attributes of real-time threads do not tell. */
+	m->nice = is_real_time(a.policy) ? getpriority(PRIO_PROCESS, (id_t)t->tid) : a.nice;
 	m->priority = a.priority;
 	m->runtime = a.runtime;
 	m->deadline = a.deadline;
@@ -310,7 +318,7 @@ static void rebuild_affinity(const Rec__Scheduling *m, pid_t tid, struct batch *
 	long n = get_affinity(tid, now);
 
 	if (!m->affinity.len) {
-		if (n > 0 && is_everywhere(now, (size_t)n))
+		if (n > 0 && is_everywhere(now, (size_t)n, sysconf(_SC_NPROCESSORS_ONLN)))
 			return;
 		memset(want, 0xff, sizeof want);
 	} else {

@@ -71,12 +71,20 @@ static bool may_have_used(const struct sysv_process *p, const struct sysv_object
 	return p->uid == o->uid || p->began <= sysv_last_use(o);
 }
 
+static int compare_pids(const void *x, const void *y)
+{
+	const struct sysv_process *a = x, *b = y;
+
+	return a->pid < b->pid ? -1 : a->pid > b->pid;
+}
+
 static uint32_t user_of(const struct sysv_table *t, const struct sysv_object *o, pid_t pid)
 {
-	for (size_t i = 0; pid > 0 && i < t->process_count; i++)
-		if (t->processes[i].pid == pid)
-			return may_have_used(&t->processes[i], o) ? (uint32_t)i + 1 : 0;
-	return 0;
+	const struct sysv_process key = {.pid = pid};
+	const struct sysv_process *p = bsearch(&key, t->processes, t->process_count, sizeof key,
+					       compare_pids);
+
+	return p && may_have_used(p, o) ? p->user : 0;
 }
 
 static void note_user(struct sysv_object *o, uint32_t user)
@@ -116,6 +124,58 @@ static struct sysv_object *add(struct sysv_table *t, enum sysv_type type, int id
 	return o;
 }
 
+static void add_segment(struct sysv_table *t, int id, const struct shmid_ds *d)
+{
+	struct sysv_object *o = add(t, SYSV_SHM, id, &d->shm_perm, (uint64_t)d->shm_ctime);
+
+	if (!o)
+		return;
+	o->size = d->shm_segsz;
+	o->count = d->shm_nattch;
+	o->used[0] = (uint64_t)d->shm_atime;
+	o->used[1] = (uint64_t)d->shm_dtime;
+	note_user(o, user_of(t, o, d->shm_cpid));
+	note_user(o, user_of(t, o, d->shm_lpid));
+}
+
+/* Each semaphore has its own last user, whom the kernel tells to those that may read the set. */
+static void add_set(struct sysv_table *t, int id, const struct semid_ds *d)
+{
+	struct sysv_object *o = add(t, SYSV_SEM, id, &d->sem_perm, (uint64_t)d->sem_ctime);
+	bool is_private = !(d->sem_perm.mode & 0044) && d->sem_perm.uid != t->self &&
+			  d->sem_perm.cuid != t->self;
+
+	if (!o)
+		return;
+	o->size = d->sem_nsems;
+	o->used[0] = (uint64_t)d->sem_otime;
+	if (is_private && t->refused)
+		return;
+	for (size_t n = 0; t->process_count && n < d->sem_nsems; n++) {
+		pid_t pid = semctl(id, (int)n, GETPID);
+
+		/* A right over one that is closed to others is a right over all of them. */
+		t->refused = t->refused || (pid < 0 && errno == EACCES && is_private);
+		if (pid < 0)
+			return;
+		note_use(t, o, pid);
+	}
+}
+
+static void add_queue(struct sysv_table *t, int id, const struct msqid_ds *d)
+{
+	struct sysv_object *o = add(t, SYSV_MSG, id, &d->msg_perm, (uint64_t)d->msg_ctime);
+
+	if (!o)
+		return;
+	o->size = d->msg_qbytes;
+	o->count = d->msg_qnum;
+	o->used[0] = (uint64_t)d->msg_stime;
+	o->used[1] = (uint64_t)d->msg_rtime;
+	note_use(t, o, d->msg_lspid);
+	note_use(t, o, d->msg_lrpid);
+}
+
 static void look_at_segments(struct sysv_table *t)
 {
 	struct shm_info info;
@@ -124,18 +184,9 @@ static void look_at_segments(struct sysv_table *t)
 	for (int i = 0; i <= last; i++) {
 		struct shmid_ds d;
 		int id = shmctl(i, SHM_STAT_ANY, &d);
-		struct sysv_object *o = id < 0 ? NULL
-					       : add(t, SYSV_SHM, id, &d.shm_perm,
-						     (uint64_t)d.shm_ctime);
 
-		if (!o)
-			continue;
-		o->size = d.shm_segsz;
-		o->count = d.shm_nattch;
-		o->used[0] = (uint64_t)d.shm_atime;
-		o->used[1] = (uint64_t)d.shm_dtime;
-		note_user(o, user_of(t, o, d.shm_cpid));
-		note_user(o, user_of(t, o, d.shm_lpid));
+		if (id >= 0)
+			add_segment(t, id, &d);
 	}
 }
 
@@ -147,16 +198,9 @@ static void look_at_sets(struct sysv_table *t)
 	for (int i = 0; i <= last; i++) {
 		struct semid_ds d;
 		int id = semctl(i, 0, SEM_STAT_ANY, (union semun){.buf = &d});
-		struct sysv_object *o = id < 0 ? NULL
-					       : add(t, SYSV_SEM, id, &d.sem_perm,
-						     (uint64_t)d.sem_ctime);
 
-		if (!o)
-			continue;
-		o->size = d.sem_nsems;
-		o->used[0] = (uint64_t)d.sem_otime;
-		for (size_t n = 0; t->process_count && n < d.sem_nsems; n++)
-			note_use(t, o, semctl(id, (int)n, GETPID));
+		if (id >= 0)
+			add_set(t, id, &d);
 	}
 }
 
@@ -168,18 +212,9 @@ static void look_at_queues(struct sysv_table *t)
 	for (int i = 0; i <= last; i++) {
 		struct msqid_ds d;
 		int id = msgctl(i, MSG_STAT_ANY, &d);
-		struct sysv_object *o = id < 0 ? NULL
-					       : add(t, SYSV_MSG, id, &d.msg_perm,
-						     (uint64_t)d.msg_ctime);
 
-		if (!o)
-			continue;
-		o->size = d.msg_qbytes;
-		o->count = d.msg_qnum;
-		o->used[0] = (uint64_t)d.msg_stime;
-		o->used[1] = (uint64_t)d.msg_rtime;
-		note_use(t, o, d.msg_lspid);
-		note_use(t, o, d.msg_lrpid);
+		if (id >= 0)
+			add_queue(t, id, &d);
 	}
 }
 
@@ -187,6 +222,7 @@ static int look(void *arg)
 {
 	struct sysv_table *t = arg;
 
+	t->self = geteuid();
 	look_at_segments(t);
 	look_at_sets(t);
 	look_at_queues(t);
@@ -220,16 +256,18 @@ int sysv_look(struct sysv_table **ret, struct error **err)
 	return *ret ? look(*ret) : fail(err, ENOMEM, "out of memory");
 }
 
-/* The set or queue on which a thread's system call waits, or works. */
-static bool stands_at(const struct thread *t, enum sysv_type type, int id)
+/* The thread's system call waits on a set or queue, or works on it. */
+static bool stands_in_call(const struct thread *t, enum sysv_type *ret)
 {
 	switch (arch_syscall_nr(&t->regs)) {
 	case SYS_semop:
 	case SYS_semtimedop:
-		return type == SYSV_SEM && (int)arch_syscall_arg(&t->regs, 0) == id;
+		*ret = SYSV_SEM;
+		return true;
 	case SYS_msgsnd:
 	case SYS_msgrcv:
-		return type == SYSV_MSG && (int)arch_syscall_arg(&t->regs, 0) == id;
+		*ret = SYSV_MSG;
+		return true;
 	default:
 		return false;
 	}
@@ -238,10 +276,28 @@ static bool stands_at(const struct thread *t, enum sysv_type type, int id)
 static void note_waiting(const struct capture *c, struct sysv_table *table)
 {
 	for (size_t i = 0; i < c->tree.tasks.count; i++)
-		vec_each(t, &c->tree.tasks.items[i]->threads)
-			for (size_t k = 0; k < table->count; k++)
-				if (stands_at(*t, table->list[k].type, table->list[k].id))
-					note_user(&table->list[k], (uint32_t)i + 1);
+		vec_each(t, &c->tree.tasks.items[i]->threads) {
+			const struct sysv_object *o = NULL;
+			enum sysv_type type;
+
+			if (stands_in_call(*t, &type))
+				o = sysv_find(table, type, (int)arch_syscall_arg(&(*t)->regs, 0));
+			if (o)
+				note_user(&table->list[o - table->list], (uint32_t)i + 1);
+		}
+}
+
+/* Those of the tree's come first, in their order. */
+static void partition(struct sysv_table *t)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		struct sysv_object o = t->list[i];
+
+		if (!o.user)
+			continue;
+		memmove(&t->list[t->used + 1], &t->list[t->used], (i - t->used) * sizeof o);
+		t->list[t->used++] = o;
+	}
 }
 
 int sysv_scan(const struct capture *c, struct sysv_table **ret, struct error **err)
@@ -258,8 +314,10 @@ int sysv_scan(const struct capture *c, struct sysv_table **ret, struct error **e
 
 		fstat(task->proc, &st);
 		t->processes[i] = (struct sysv_process){task->pid, st.st_uid,
-							sysv_time(task->stat.starttime)};
+							sysv_time(task->stat.starttime),
+							(uint32_t)i + 1};
 	}
+	qsort(t->processes, t->process_count, sizeof *t->processes, compare_pids);
 	r = priv_within(within, look, t);
 	if (r < 0)
 		return refuse(err, -r, "run the tool in that namespace",
@@ -270,6 +328,7 @@ int sysv_scan(const struct capture *c, struct sysv_table **ret, struct error **e
 		t->list[i].outsider = 0;
 	}
 	note_waiting(c, t);
+	partition(t);
 	return 0;
 }
 

@@ -178,8 +178,8 @@ static int undo_ask(const struct capture *c, const struct thread *t, struct batc
 	if (!to.values)
 		return r < 0 ? r : -ENOMEM;
 	asked->a[0] = b->count;
-	for (size_t i = 0; i < table->count && r == 0; i++)
-		if (table->list[i].type == SYSV_SEM && table->list[i].user)
+	for (size_t i = 0; i < table->used && r == 0; i++)
+		if (table->list[i].type == SYSV_SEM)
 			r = ask_set(&to, &table->list[i]);
 	asked->a[1] = b->count;
 	asked->a[2] = !to.all;

@@ -313,11 +313,11 @@ static int sysv_capture(struct capture *c, const struct thread *t, const struct 
 	if (!m)
 		return fail(err, ENOMEM, "out of memory");
 	m->pid = (uint32_t)t->task->ns_pid;
-	for (size_t i = 0; i < table->count; i++) {
+	for (size_t i = 0; i < table->used; i++) {
 		const struct sysv_object *o = &table->list[i];
 		int r;
 
-		if (!o->user || c->tree.tasks.items[o->user - 1] != t->task)
+		if (c->tree.tasks.items[o->user - 1] != t->task)
 			continue;
 		r = add_object(c, t->task, o, m, err);
 		if (r < 0 && first == 0)

@@ -45,13 +45,17 @@ struct sysv_process {
 	pid_t pid;           /* as the tool sees it */
 	uid_t uid;
 	uint64_t began;      /* seconds since the epoch */
+	uint32_t user;       /* 1 + its index in the tree */
 };
 
 struct sysv_table {
 	size_t count;
 	size_t bytes;        /* of this memory */
 	size_t process_count;
-	struct sysv_process *processes;
+	struct sysv_process *processes; /* in the order of their numbers */
+	size_t used;         /* so many at the beginning of the list are the tree's */
+	uid_t self;          /* whoever fills it, in that namespace */
+	bool refused;        /* ... and may not read sets of others that are closed to them */
 	struct sysv_object list[];
 };
 

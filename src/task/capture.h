@@ -60,6 +60,7 @@ struct capture {
 	void *ipc;
 	size_t ipc_size;
 	bool leave_running;
+	long processors; /* of this machine; 0: nobody has asked yet */
 	struct external_policy external;
 };
 

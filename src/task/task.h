@@ -19,6 +19,12 @@
 
 struct task;
 
+/* PTRACE_GET_RSEQ_CONFIGURATION; all zeros: none, or a kernel that has no such thing. */
+struct rseq_setting {
+	uint64_t pointer;
+	uint32_t size, signature, flags, pad;
+};
+
 struct thread {
 	struct task *task;
 	pid_t tid;      /* as the tool sees it */
@@ -27,6 +33,7 @@ struct thread {
 	struct arch_regs regs; /* at the stop, unmended: the target continues with these */
 	struct arch_regs saved; /* what the image holds: mended so that a new thread can continue */
 	uint64_t sigmask;
+	struct rseq_setting rseq;
 	int group_stop; /* not 0: it was stopped by this signal (SIGSTOP, SIGTSTP, ...) */
 	bool attached;
 	bool wary;      /* it is under seccomp filters, which are ours, too (engine/filters.h) */
