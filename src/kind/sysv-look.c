@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "priv/priv.h"
 #include "priv/userns.h"
 
 /* Older headers lack those that ask for no permission (Linux 4.17). */
@@ -142,8 +143,8 @@ static void add_segment(struct sysv_table *t, int id, const struct shmid_ds *d)
 static void add_set(struct sysv_table *t, int id, const struct semid_ds *d)
 {
 	struct sysv_object *o = add(t, SYSV_SEM, id, &d->sem_perm, (uint64_t)d->sem_ctime);
-	bool is_private = !(d->sem_perm.mode & 0044) && d->sem_perm.uid != t->self &&
-			  d->sem_perm.cuid != t->self;
+	bool is_private = !(d->sem_perm.mode & 0044) && !priv_owns(d->sem_perm.uid) &&
+			  !priv_owns(d->sem_perm.cuid);
 
 	if (!o)
 		return;
@@ -222,7 +223,6 @@ static int look(void *arg)
 {
 	struct sysv_table *t = arg;
 
-	t->self = geteuid();
 	look_at_segments(t);
 	look_at_sets(t);
 	look_at_queues(t);

@@ -54,8 +54,7 @@ struct sysv_table {
 	size_t process_count;
 	struct sysv_process *processes; /* in the order of their numbers */
 	size_t used;         /* so many at the beginning of the list are the tree's */
-	uid_t self;          /* whoever fills it, in that namespace */
-	bool refused;        /* ... and may not read sets of others that are closed to them */
+	bool refused;        /* whoever fills it may not read sets of others that are closed */
 	struct sysv_object list[];
 };
 
