@@ -13,6 +13,7 @@
 
 struct arguments {
 	bool detach;
+	size_t copies; /* 0: --clone was not given */
 	const char *image;
 	const char *standard[3];
 	bool made[3]; /* the file was not there before */
@@ -81,6 +82,18 @@ static int parse_inherit(struct arguments *a, const char *s)
 	return 0;
 }
 
+static int parse_copies(struct arguments *a, const char *s)
+{
+	const char *at = s;
+	int n = take_number(&at);
+
+	if (n < 1 || n > STASIS_COPIES_MAX || *at)
+		return usage_error(&command_restore, "--clone is a number from 1 to %d, not '%s'",
+				   STASIS_COPIES_MAX, s);
+	a->copies = (size_t)n;
+	return 0;
+}
+
 static int parse_option(struct arguments *a, int c, char *const argv[])
 {
 	switch (c) {
@@ -99,6 +112,8 @@ static int parse_option(struct arguments *a, int c, char *const argv[])
 		return 0;
 	case 'i':
 		return parse_inherit(a, optarg);
+	case 'c':
+		return parse_copies(a, optarg);
 	case 'e':
 		if (strcmp(optarg, "unix=close") != 0)
 			return usage_error(&command_restore, "--external is unix=close here, not '%s'",
@@ -122,6 +137,7 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"tcp-close", no_argument, NULL, 't'},
 		{"inherit", required_argument, NULL, 'i'},
 		{"external", required_argument, NULL, 'e'},
+		{"clone", required_argument, NULL, 'c'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -137,6 +153,11 @@ static int parse(struct arguments *a, int argc, char **argv)
 	if (argc - optind != 1)
 		return usage_error(&command_restore, "one image is needed");
 	a->image = argv[optind];
+	if (a->copies > 1 && a->options.pid == STASIS_PID_SAME)
+		return usage_error(&command_restore, "only one process can have a number: "
+						     "--pid=same is not for --clone %zu", a->copies);
+	if (a->copies > 1 && strcmp(a->image, "-") == 0)
+		return usage_error(&command_restore, "with --clone the image is a file");
 	return 0;
 }
 
@@ -184,12 +205,22 @@ static int open_standard(struct arguments *a)
 	return 0;
 }
 
+static int leave(stasis_process **processes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		printf("%d\n", stasis_process_pid(processes[i]));
+		stasis_process_free(processes[i]);
+	}
+	return EXIT_DONE;
+}
+
 static int run(int argc, char **argv)
 {
 	struct arguments a = {.options = STASIS_RESTORE_OPTIONS_INIT};
 	struct terminal_modes modes;
 	struct progress progress;
-	stasis_process *process;
+	size_t count;
+	stasis_process **processes;
 	stasis_error *err = NULL;
 	int r = parse(&a, argc, argv);
 
@@ -203,27 +234,30 @@ static int run(int argc, char **argv)
 	a.options.inherit = a.inherit;
 	a.options.progress = progress_bytes;
 	a.options.progress_arg = &progress;
+	count = a.copies ? a.copies : 1;
+	processes = calloc(count, sizeof(stasis_process *));
+	if (!processes) {
+		close_standard(&a, true);
+		return EXIT_FAILED;
+	}
 	remember_terminal(&modes);
 	progress_begin(&progress, a.image);
-	r = stasis_restore(a.image, &a.options, &process, &err);
+	r = stasis_restore_copies(a.image, &a.options, count, processes, &err);
 	progress_end(&progress);
 	close_standard(&a, r < 0);
-	if (r < 0) {
+	if (r < 0)
 		mend_terminal(&modes);
-		return report("restore", err);
-	}
-	if (a.detach) {
-		printf("%d\n", stasis_process_pid(process));
-		stasis_process_free(process);
-		return EXIT_DONE;
-	}
-	return stay_in_foreground(process, &modes);
+	r = r < 0      ? report("restore", err)
+	    : a.detach ? leave(processes, count)
+		       : stay_in_foreground(processes, count, &modes);
+	free(processes);
+	return r;
 }
 
 const struct command command_restore = {
 	"restore",
 	"[--detach] [--pid=auto|same|private|new] [--stdin|--stdout|--stderr FILE] [--inherit FD=FILE] "
-	"[--external unix=close] [--tcp-close] IMAGE",
+	"[--external unix=close] [--tcp-close] [--clone N] IMAGE",
 	"brings a program back and stays as its parent until it ends",
 	run,
 };

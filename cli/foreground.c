@@ -22,7 +22,8 @@ static const int passed_on[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
  * A signal handler has no argument for them: whom it passes signals on to, the controlling terminal
  * (-1: none, or the program has nothing to do with it), and the group that it was given to.
  */
-static pid_t program, given_to;
+static pid_t *programs, program, given_to;
+static size_t copies;
 static int terminal = -1;
 
 /* The terminal goes to the program's group when it is ours to give. */
@@ -47,8 +48,9 @@ static void pass_on(int sig, siginfo_t *info, void *context)
 	if (sig == SIGCONT)
 		give_terminal();
 	/* The terminal has told its whole foreground group already, the program included. */
-	if (info->si_code != SI_KERNEL || getpgid(program) != getpgrp())
-		kill(program, sig);
+	for (size_t i = 0; i < copies; i++)
+		if (programs[i] > 0 && (info->si_code != SI_KERNEL || getpgid(programs[i]) != getpgrp()))
+			kill(programs[i], sig);
 	errno = errnum;
 }
 
@@ -138,19 +140,46 @@ static int end_like(int status)
 	return 128 + WTERMSIG(status);
 }
 
-int stay_in_foreground(stasis_process *process, struct terminal_modes *modes)
+/* They end in any order; who is waited for first does not matter. */
+static int wait_for_all(stasis_process **processes, size_t count, int *ret, stasis_error **err)
+{
+	int r = 0;
+
+	*ret = 0;
+	for (size_t i = 0; i < count; i++) {
+		int status = 0, one;
+
+		one = r == 0 ? wait_for_end(processes[i], &status, err) : 0;
+		r = one < 0 ? one : r;
+		if (*ret == 0)
+			*ret = status;
+		/* Its number may become another's. */
+		programs[i] = 0;
+		stasis_process_free(processes[i]);
+	}
+	return r;
+}
+
+int stay_in_foreground(stasis_process **processes, size_t count, struct terminal_modes *modes)
 {
 	stasis_error *err = NULL;
 	int status = 0, r;
 
-	program = stasis_process_pid(process);
+	programs = calloc(count, sizeof *programs);
+	if (!programs)
+		return EXIT_FAILED;
+	for (size_t i = 0; i < count; i++)
+		programs[i] = stasis_process_pid(processes[i]);
+	copies = count;
+	program = programs[0];
 	drop_capabilities();
-	open_terminal();
+	/* A terminal has one foreground: several programs have it no more than their callers' others. */
+	if (count == 1)
+		open_terminal();
 	take_signals();
 	give_terminal();
-	r = wait_for_end(process, &status, &err);
+	r = wait_for_all(processes, count, &status, &err);
 	take_terminal_back();
 	mend_terminal(modes);
-	stasis_process_free(process);
 	return r < 0 ? report("restore", err) : end_like(status);
 }

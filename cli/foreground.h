@@ -17,5 +17,8 @@ void remember_terminal(struct terminal_modes *ret);
 /* Puts them back, if the terminal is ours, and forgets them. */
 void mend_terminal(struct terminal_modes *m);
 
-/* Passes signals on until the program ends; frees process; returns its exit status. */
-int stay_in_foreground(stasis_process *process, struct terminal_modes *modes);
+/*
+ * Passes signals on until the program ends, or all its copies; frees the processes; returns the exit
+ * status, of copies that of the first one that did not end well.
+ */
+int stay_in_foreground(stasis_process **processes, size_t count, struct terminal_modes *modes);

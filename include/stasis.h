@@ -162,6 +162,19 @@ typedef struct stasis_process stasis_process;
 STASIS_PUBLIC int stasis_restore(const char *image, const struct stasis_restore_options *options,
 				 stasis_process **process, stasis_error **err);
 
+#define STASIS_COPIES_MAX 10000
+
+/*
+ * As many independent copies of one program, all or none: processes is an array of count.  They have
+ * the memory of the image in common and copy a page when they write to it; each opens
+ * the program's files itself, and has the program's numbers in a private namespace of its own
+ * (STASIS_PID_AUTO) or new ones (STASIS_PID_NEW).  What only one can have, as a port that is
+ * listened on, is refused.  image is a file.
+ */
+STASIS_PUBLIC int stasis_restore_copies(const char *image,
+					const struct stasis_restore_options *options, size_t count,
+					stasis_process **processes, stasis_error **err);
+
 /* The number of the program's first process in the caller's pid namespace. */
 STASIS_PUBLIC pid_t stasis_process_pid(const stasis_process *process);
 /* Waits for its end.  status is as of waitpid(2). */

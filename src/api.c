@@ -151,51 +151,106 @@ static int take_inherited(const struct stasis_restore_options *o, struct inherit
 	return 0;
 }
 
-int stasis_restore(const char *image, const struct stasis_restore_options *options,
-		   stasis_process **process, stasis_error **err)
+/* inherit of ret is malloc'ed. */
+static int take_restore_options(const struct stasis_restore_options *options,
+				struct restore_options *ret, struct inherited **ret_inherit,
+				stasis_error **err)
 {
 	struct stasis_restore_options o = STASIS_RESTORE_OPTIONS_INIT;
-	struct restore_options inside = {0};
-	struct inherited *inherit = NULL;
-	stasis_process *p;
-	int r;
 
-	SET_CAPABILITIES_ASIDE(err);
 	if (options)
 		take(&o, sizeof o, options, options->size);
 	if ((unsigned int)o.pid > STASIS_PID_NEW)
 		return usage(err, "unknown policy for process numbers");
-	r = take_inherited(&o, &inherit, err);
+	*ret = (struct restore_options){
+		.pid_policy = o.pid == STASIS_PID_SAME	    ? PID_SAME
+			      : o.pid == STASIS_PID_PRIVATE ? PID_PRIVATE
+			      : o.pid == STASIS_PID_NEW	    ? PID_NEW
+							    : PID_AUTO,
+		.inherit_count = o.inherit_count,
+		.unix_close = o.unix_close != 0,
+		.tcp_close = o.tcp_close != 0,
+		.progress = o.progress,
+		.progress_arg = o.progress_arg,
+		.foreground = o.foreground != 0,
+	};
+	for (int i = 0; i < 3; i++) {
+		ret->standard[i] = o.standard[i] >= 0 ? o.standard[i] : -1;
+		ret->standard_given[i] = o.standard[i] >= 0;
+	}
+	return take_inherited(&o, ret_inherit, err);
+}
+
+static void forget_all(stasis_process **processes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(processes[i]);
+		processes[i] = NULL;
+	}
+}
+
+/* The handles first: what runs could not be handed over without. */
+static int make_handles(stasis_process **processes, size_t count, stasis_error **err)
+{
+	for (size_t i = 0; i < count; i++)
+		processes[i] = NULL;
+	for (size_t i = 0; i < count; i++) {
+		processes[i] = calloc(1, sizeof **processes);
+		if (!processes[i]) {
+			forget_all(processes, count);
+			return fail(inner(err), ENOMEM, "out of memory");
+		}
+	}
+	return 0;
+}
+
+static int restore_copies(const char *image, const struct restore_options *inside, size_t count,
+			  stasis_process **processes, stasis_error **err)
+{
+	struct revived *made = calloc(count, sizeof *made);
+	int r = made ? make_handles(processes, count, err) : -ENOMEM;
+
+	if (!made)
+		return fail(inner(err), ENOMEM, "out of memory");
+	if (r == 0)
+		r = count == 1 ? engine_restore(image, inside, made, inner(err))
+			       : engine_restore_copies(image, inside, count, made, inner(err));
+	for (size_t i = 0; i < count && r == 0; i++)
+		processes[i]->revived = made[i];
+	if (r < 0)
+		forget_all(processes, count);
+	free(made);
+	return r;
+}
+
+int stasis_restore_copies(const char *image, const struct stasis_restore_options *options,
+			  size_t count, stasis_process **processes, stasis_error **err)
+{
+	struct restore_options inside;
+	struct inherited *inherit = NULL;
+	int r;
+
+	SET_CAPABILITIES_ASIDE(err);
+	if (count == 0 || count > STASIS_COPIES_MAX)
+		return usage(err, "so many copies cannot be made");
+	r = take_restore_options(options, &inside, &inherit, err);
 	if (r < 0)
 		return r;
-	p = calloc(1, sizeof *p);
-	if (!p) {
-		free(inherit);
-		return fail(inner(err), ENOMEM, "out of memory");
-	}
-	inside.pid_policy = o.pid == STASIS_PID_SAME	  ? PID_SAME
-			    : o.pid == STASIS_PID_PRIVATE ? PID_PRIVATE
-			    : o.pid == STASIS_PID_NEW	  ? PID_NEW
-							  : PID_AUTO;
-	for (int i = 0; i < 3; i++) {
-		inside.standard[i] = o.standard[i] >= 0 ? o.standard[i] : -1;
-		inside.standard_given[i] = o.standard[i] >= 0;
-	}
 	inside.inherit = inherit;
-	inside.inherit_count = o.inherit_count;
-	inside.unix_close = o.unix_close != 0;
-	inside.tcp_close = o.tcp_close != 0;
-	inside.progress = o.progress;
-	inside.progress_arg = o.progress_arg;
-	inside.foreground = o.foreground != 0;
-	r = engine_restore(image, &inside, &p->revived, inner(err));
+	if (count > 1 && inside.pid_policy == PID_SAME)
+		r = usage(err, "only one process can have a number");
+	else if (count > 1 && strcmp(image, "-") == 0)
+		r = usage(err, "the image of several copies is read more than once: it is a file");
+	else
+		r = restore_copies(image, &inside, count, processes, err);
 	free(inherit);
-	if (r < 0) {
-		free(p);
-		return r;
-	}
-	*process = p;
-	return 0;
+	return r;
+}
+
+int stasis_restore(const char *image, const struct stasis_restore_options *options,
+		   stasis_process **process, stasis_error **err)
+{
+	return stasis_restore_copies(image, options, 1, process, err);
 }
 
 pid_t stasis_process_pid(const stasis_process *process)

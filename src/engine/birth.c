@@ -81,12 +81,26 @@ static bool ipc_taken(struct rebuild *r)
 	return taken;
 }
 
+static bool has_ipc(const struct rebuild *r)
+{
+	vec_each(f, &r->files)
+		if (f->kind->file->taken)
+			return true;
+	vec_each(s, &r->states)
+		if (s->kind->state->taken)
+			return true;
+	return false;
+}
+
 int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct error **err)
 {
 	enum pid_policy policy = r->options->pid_policy;
 	bool same = priv_may(priv, PRIV_EXACT_PID), elsewhere = ipc_taken(r), taken;
 
 	*ret = (struct birth){.init = NSINIT_NONE};
+	/* One of many: it has nothing to do with what the others have. */
+	if (r->options->copies > 1 && policy == PID_AUTO)
+		policy = PID_PRIVATE;
 	if (policy == PID_NEW)
 		return 0;
 	ret->exact = true;
@@ -103,7 +117,7 @@ int plan_numbers(struct rebuild *r, struct priv *priv, struct birth *ret, struct
 	if (policy == PID_AUTO && same && !taken && !elsewhere)
 		return 0;
 	r->private_pids = true;
-	r->private_ipc = ipc_taken(r);
+	r->private_ipc = r->options->copies > 1 ? has_ipc(r) : ipc_taken(r);
 	if (priv_may(priv, PRIV_USER_NAMESPACE))
 		return 0;
 	return refuse(err, EPERM,

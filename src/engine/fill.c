@@ -91,6 +91,15 @@ int fill_run(struct rebuild *r, const struct rebuilt_task *t, const struct page_
 		      "the image has memory of a process that it does not have, or not in its turn");
 }
 
+/* Of some files only those that are open. */
+static bool is_wanted(const struct rebuild *r, const struct fill *fill, const struct page_run *run)
+{
+	const struct rebuilt_file *f = run->object <= UINT32_MAX
+					       ? rebuilt_file(r, (uint32_t)run->object) : NULL;
+
+	return !fill->some || !f || !f->replaced;
+}
+
 static int fill_frame(struct rebuild *r, const struct rebuilt_task *t, struct fill *fill,
 		      struct error **err)
 {
@@ -100,7 +109,8 @@ static int fill_frame(struct rebuild *r, const struct rebuilt_task *t, struct fi
 	if (fill->frame.type != IMAGE_TYPE_MEMORY)
 		return refuse(err, EBADMSG, NULL, "the image has a record behind its memory");
 	for (size_t i = 0; i < fill->frame.run_count; i++) {
-		res = fill_run(r, t, &fill->frame.runs[i], data, err);
+		res = is_wanted(r, fill, &fill->frame.runs[i])
+			      ? fill_run(r, t, &fill->frame.runs[i], data, err) : 0;
 		if (res < 0)
 			return res;
 		data += fill->frame.runs[i].length;
@@ -123,6 +133,12 @@ int fill_contents(struct rebuild *r, struct fill *fill, struct error **err)
 	return res;
 }
 
+int fill_known_contents(struct rebuild *r, struct fill *fill, struct error **err)
+{
+	fill->some = true;
+	return fill_contents(r, fill, err);
+}
+
 int fill_memory(struct rebuild *r, struct rebuilt_task *t, struct fill *fill, struct error **err)
 {
 	int res = 0;
@@ -130,6 +146,24 @@ int fill_memory(struct rebuild *r, struct rebuilt_task *t, struct fill *fill, st
 	while (res == 0 && fill->more && fill->frame.run_count &&
 	       fill->frame.runs[0].object == MEMORY_OBJECT(t->record->pid))
 		res = fill_frame(r, t, fill, err);
+	return res;
+}
+
+int fill_skip(struct rebuild *r, struct fill *fill, struct error **err)
+{
+	uint64_t object = MEMORY_OBJECT(r->tasks.items[0]->record->pid);
+	size_t others = 0;
+	int res = 0;
+
+	vec_each(t, &r->tasks)
+		others += (*t)->memory && *t != r->tasks.items[0];
+	while (res == 0 && fill->more && others && fill->frame.run_count &&
+	       fill->frame.runs[0].object == object) {
+		res = image_reader_next(fill->reader, &fill->frame, err);
+		fill->more = res > 0;
+		res = res < 0 ? res : 0;
+	}
+	fill->more = fill->more && others;
 	return res;
 }
 

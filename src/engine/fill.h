@@ -10,6 +10,7 @@ struct fill {
 	struct image_reader *reader;
 	struct image_frame frame; /* the next one, when more is true */
 	bool more;
+	bool some;     /* contents of files that are not open are passed over */
 	uint64_t done; /* bytes that are in place */
 };
 
@@ -18,6 +19,9 @@ struct fill {
  * registered.  Stops before the first frame of an address space.
  */
 int fill_contents(struct rebuild *r, struct fill *fill, struct error **err);
+
+/* The same, but what belongs to files that are not open is passed over. */
+int fill_known_contents(struct rebuild *r, struct fill *fill, struct error **err);
 
 /* Those of one task, which stand next in the image; it is stopped. */
 int fill_memory(struct rebuild *r, struct rebuilt_task *t, struct fill *fill, struct error **err);
@@ -28,6 +32,8 @@ int fill_memory(struct rebuild *r, struct rebuilt_task *t, struct fill *fill, st
  */
 int fill_run(struct rebuild *r, const struct rebuilt_task *t, const struct page_run *run,
 	     const char *data, struct error **err);
+/* The first task has its memory already.  Where no other has frames, the rest is not even read. */
+int fill_skip(struct rebuild *r, struct fill *fill, struct error **err);
 
 /* Nothing may be left: the image was read to its end, and verified. */
 int fill_end(const struct fill *fill, struct error **err);

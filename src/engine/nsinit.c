@@ -21,7 +21,7 @@
 /* What the init is told once the descriptors are open that the process inherits. */
 struct order {
 	pid_t number;
-	int socket, peer;
+	int socket, peer; /* socket -1: it is not to be made, it is there */
 };
 
 /*
@@ -94,6 +94,26 @@ __attribute__((noreturn)) static void reap(int socket, pid_t root)
 	_exit(WIFEXITED(last) ? WEXITSTATUS(last) : 128 + WTERMSIG(last));
 }
 
+/*
+ * Orphans are nobody's to ask for.  What is left when the root has ended is our children then.
+ */
+__attribute__((noreturn)) static void watch(int socket, int root)
+{
+	struct pollfd p = {.fd = root, .events = POLLIN};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	sigaction(SIGCHLD, &ignore, NULL);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	while (root >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	report(socket, 0, has_children());
+	close(socket);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
+	_exit(0);
+}
+
 static pid_t make_process(const struct nsinit *n, const struct order *o, const sigset_t *mask,
 			  void (*run)(int socket, int peer))
 {
@@ -112,6 +132,21 @@ static pid_t make_process(const struct nsinit *n, const struct order *o, const s
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	run(o->socket, o->peer);
 	_exit(127);
+}
+
+/* In the init: a process that others have put into the namespace. */
+__attribute__((noreturn)) static void adopt(int socket, pid_t number)
+{
+	int result = keep_only(socket), root;
+	char byte;
+
+	root = (int)syscall(SYS_pidfd_open, number, 0);
+	if (root < 0)
+		result = -errno;
+	priv_drop_all(NULL);
+	if (!tell(socket, &result, sizeof result) || result < 0 || read(socket, &byte, 1) != 1)
+		_exit(127);
+	watch(socket, root);
 }
 
 __attribute__((noreturn)) static void nsinit_main(const struct nsinit *n,
@@ -138,6 +173,8 @@ __attribute__((noreturn)) static void nsinit_main(const struct nsinit *n,
 	priv_mount_private_proc(NULL);
 	if (!tell(socket, &byte, 1) || !receive(socket, n->tool, &order, sizeof order))
 		_exit(127);
+	if (order.socket < 0)
+		adopt(socket, order.number);
 	pid = make_process(n, &order, &mask, run);
 	result = pid < 0 ? (int)pid : keep_only(socket);
 	priv_drop_all(NULL);
@@ -206,6 +243,11 @@ int nsinit_root(const struct nsinit *n, struct error **err)
 	snprintf(path, sizeof path, "/proc/%d/root", n->pid);
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? fail_errno(err, errno, "cannot open the root of the private namespace") : fd;
+}
+
+int nsinit_adopt(struct nsinit *n, pid_t number, struct error **err)
+{
+	return nsinit_newborn(n, number, -1, -1, err);
 }
 
 int nsinit_newborn(struct nsinit *n, pid_t number, int socket, int peer, struct error **err)

@@ -48,6 +48,12 @@ int nsinit_root(const struct nsinit *n, struct error **err);
  */
 int nsinit_newborn(struct nsinit *n, pid_t number, int socket, int peer, struct error **err);
 
+/*
+ * The same for a process that came into the namespace from outside, and is the child of another:
+ * that one waits for it.  The init sees to its orphans, and reports once when it has ended.
+ */
+int nsinit_adopt(struct nsinit *n, pid_t number, struct error **err);
+
 /* Ends it, and all in its namespace. */
 void nsinit_end(struct nsinit *n);
 /* Closes what leads to it. */

@@ -40,8 +40,8 @@ int call_in_task(const struct rebuilt_task *t, long nr, const uint64_t args[6], 
 	return res < 0 ? res : inject_call(t->injection, nr, args, ret, err);
 }
 
-/* The call in the maker.  A number that was freed a moment ago can be in use for some 50 ms more. */
-static int clone_in(const struct rebuilt_task *maker, struct clone_args *args, pid_t number,
+/* A number that was freed a moment ago can be in use for some 50 ms more. */
+int clone_in(const struct rebuilt_task *maker, struct clone_args *args, pid_t number,
 		    pid_t *ret, struct error **err)
 {
 	struct batch b cleanup_batch = {0};
@@ -76,8 +76,7 @@ static int clone_in(const struct rebuilt_task *maker, struct clone_args *args, p
 	return 0;
 }
 
-/* Its own address space begins with the cell and the region of its maker in it. */
-static int take_injection(struct rebuilt_task *t, const struct rebuilt_task *maker,
+int take_injection(struct rebuilt_task *t, const struct rebuilt_task *maker,
 			  struct error **err)
 {
 	if (t->memory_of) {
@@ -190,7 +189,7 @@ static int call_or_fail(const struct rebuilt_task *t, long nr, const uint64_t ar
 				    : res;
 }
 
-static int call_exit(struct rebuilt_task *t, uint64_t code, struct error **err)
+static int call_exit(const struct rebuilt_task *t, uint64_t code, struct error **err)
 {
 	struct arch_regs regs;
 	int res = enter_task(t, err);
@@ -213,14 +212,12 @@ static int take_signal(const struct rebuilt_task *t, int sig)
 	return kill(t->pid, sig) < 0 ? -errno : 0;
 }
 
-/* As wait(2) will tell it to the parent.  We, who trace it, are told first. */
-static int end_process(struct rebuilt_task *t, struct error **err)
+int end_process(const struct rebuilt_task *t, int status, struct error **err)
 {
-	int status = (int)t->record->wait_status, res;
 	struct stop stop = {.kind = STOP_INTERRUPT};
+	int res = WIFEXITED(status) ? call_exit(t, (uint64_t)WEXITSTATUS(status), err)
+				    : take_signal(t, WTERMSIG(status));
 
-	res = WIFEXITED(status) ? call_exit(t, (uint64_t)WEXITSTATUS(status), err)
-				: take_signal(t, WTERMSIG(status));
 	while (res == 0 && stop.kind != STOP_GONE) {
 		trace_continue(t->pid, stop.kind == STOP_SIGNAL ? stop.signal : 0);
 		res = trace_wait(t->pid, &stop);
@@ -262,7 +259,7 @@ int carry_out(const struct rebuild *r, const struct plan_step *step, const struc
 		return call_or_fail(t, SYS_setpgid, (const uint64_t[6]){0, (uint64_t)step->other->ns_pid},
 				    "join its process group", err);
 	case PLAN_END:
-		res = end_process(t, err);
+		res = end_process(t, (int)t->record->wait_status, err);
 		if (res == 0 && is_stand_in(r, t))
 			res = bury(t, step->other, err);
 		return res;

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,32 +13,17 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/animate.h"
-#include "engine/birth.h"
-#include "engine/chain.h"
-#include "engine/fill.h"
 #include "engine/load.h"
 #include "engine/offspring.h"
-#include "engine/plan.h"
 #include "engine/space.h"
 #include "engine/standard.h"
 #include "engine/terminal.h"
+#include "engine/work.h"
 #include "image/reader.h"
 #include "inject/trace.h"
 #include "kind/kind.h"
 #include "priv/calls.h"
 #include "priv/priv.h"
-
-/* All that must not be left behind. */
-struct work {
-	struct rebuild rebuild;
-	struct chain chain; /* the images below, where it is an incremental one */
-	struct plan plan;
-	struct birth birth;
-	struct priv priv;
-	struct rlimit files; /* our own limit before */
-	bool limit_raised;
-	bool alive; /* the program runs: it is not ours to end any more */
-};
 
 static void kill_task(struct rebuilt_task *t)
 {
@@ -58,7 +42,7 @@ static void wait_for_task(struct rebuilt_task *t)
 	waitpid(t->pid, NULL, __WALL);
 }
 
-static void end_tasks(struct rebuild *r)
+void end_tasks(struct rebuild *r)
 {
 	vec_each(t, &r->tasks)
 		kill_task(*t);
@@ -82,7 +66,7 @@ static void undo_objects(const struct rebuild *r)
 			s->kind->state->undo(r, s->message);
 }
 
-static void end_work(struct work *w)
+void work_end(struct work *w)
 {
 	if (!w->alive) {
 		end_tasks(&w->rebuild);
@@ -95,6 +79,7 @@ static void end_work(struct work *w)
 	if (w->limit_raised)
 		setrlimit(RLIMIT_NOFILE, &w->files);
 	chain_free(&w->chain);
+	image_reader_freep(&w->reader);
 	plan_free(&w->plan);
 	rebuild_free(&w->rebuild);
 }
@@ -153,36 +138,40 @@ static int check_all(struct work *w, struct error **err)
 	return res;
 }
 
-static int open_files(struct rebuild *r, struct error **err)
+int open_file(struct rebuild *r, struct rebuilt_file *f, struct error **err)
 {
-	vec_each(f, &r->files) {
-		int res;
+	int moved, res = f->kind->file->open(r, f, err);
 
-		if (f->replaced || f->kind->file->open_late)
-			continue;
-		res = f->kind->file->open(r, f, err);
-		if (res < 0)
-			return error_wrap(err, res, "%s", f->kind->name);
-		if (f->fd < 0)
-			f->fd = res;
-		/* 0, 1 and 2 are ours until the end; dup3 in the task needs them out of its way. */
-		if (f->fd >= 0 && f->fd <= 2) {
-			int moved = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
-
-			if (moved < 0)
-				return fail_errno(err, errno, "cannot move a descriptor");
-			close(f->fd);
-			f->fd = moved;
-		}
+	if (res < 0)
+		return error_wrap(err, res, "%s", f->kind->name);
+	if (f->fd < 0)
+		f->fd = res;
+	/* 0, 1 and 2 are ours until the end; dup3 in the task needs them out of its way. */
+	if (f->fd >= 0 && f->fd <= 2) {
+		moved = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+		if (moved < 0)
+			return fail_errno(err, errno, "cannot move a descriptor");
+		close(f->fd);
+		f->fd = moved;
 	}
 	return 0;
+}
+
+static int open_files(struct rebuild *r, struct error **err)
+{
+	int res = 0;
+
+	vec_each(f, &r->files)
+		if (res == 0 && !f->replaced && !f->kind->file->open_late)
+			res = open_file(r, f, err);
+	return res;
 }
 
 /*
  * What contents were written through is not needed any more; and a file that is
  * open for writing cannot be executed (ETXTBSY).
  */
-static void close_shared(struct rebuild *r)
+void close_shared(struct rebuild *r)
 {
 	vec_each(s, &r->shared) {
 		close_fdp(&s->fds[0]);
@@ -226,8 +215,7 @@ static int fill_from_below(void *arg, const struct page_run *run, const char *da
 }
 
 /* Zombies have no memory, and who shares another's has it already. */
-static int build_memory(struct work *w, struct rebuilt_task *t, struct fill *fill,
-			struct error **err)
+static int build_memory(struct work *w, struct rebuilt_task *t, struct error **err)
 {
 	struct rebuild *r = &w->rebuild;
 	struct below below = {r, t};
@@ -236,8 +224,12 @@ static int build_memory(struct work *w, struct rebuilt_task *t, struct fill *fil
 	if (!t->memory)
 		return 0;
 	res = build_space(r, t, t->injection, err);
-	if (res == 0)
-		res = fill_memory(r, t, fill, err);
+	if (res < 0)
+		return res;
+	/* The first one's is in the template. */
+	if (w->template && t == r->tasks.items[0])
+		return fill_skip(r, &w->fill, err);
+	res = fill_memory(r, t, &w->fill, err);
 	return res < 0 ? res : chain_pages(&w->chain, t->memory, fill_from_below, &below, err);
 }
 
@@ -250,7 +242,7 @@ static void note_main_thread(struct rebuilt_task *t)
 }
 
 /* The whole tree: each process with its memory before its children are forked from it. */
-static int make_tasks(struct work *w, struct fill *fill, struct error **err)
+static int make_tasks(struct work *w, struct error **err)
 {
 	struct rebuild *r = &w->rebuild;
 
@@ -259,12 +251,13 @@ static int make_tasks(struct work *w, struct fill *fill, struct error **err)
 		int res;
 
 		if (step->what == PLAN_BIRTH && !step->other)
-			res = give_birth(r, t, &w->birth, err);
+			res = w->template ? template_fork(w->template, r, t, &w->birth, err)
+					  : give_birth(r, t, &w->birth, err);
 		else
 			res = carry_out(r, step, &w->birth, err);
 		if (res == 0 && step->what == PLAN_BIRTH) {
 			note_main_thread(t);
-			res = build_memory(w, t, fill, err);
+			res = build_memory(w, t, err);
 		}
 		if (res < 0)
 			return res;
@@ -280,7 +273,7 @@ static int make_tasks(struct work *w, struct fill *fill, struct error **err)
 		if (res < 0)
 			return res;
 	}
-	return fill_end(fill, err);
+	return fill_end(&w->fill, err);
 }
 
 /* Descriptors of what names processes cannot be inherited from before there are any. */
@@ -331,7 +324,8 @@ static void release_thread(const struct work *w, const struct rebuilt_task *t, p
 {
 	struct stop stop;
 
-	bool ours = t == w->rebuild.tasks.items[0] && tid == t->pid && !w->birth.init.pid;
+	bool ours = t == w->rebuild.tasks.items[0] && tid == t->pid &&
+		    (!w->birth.init.pid || w->template);
 
 	if (trace_detach(tid, 0) != -ESRCH || ours)
 		return;
@@ -339,7 +333,7 @@ static void release_thread(const struct work *w, const struct rebuilt_task *t, p
 		trace_detach(tid, 0);
 }
 
-static int let_go(struct work *w, struct error **err)
+int work_let_go(struct work *w, struct revived *ret, struct error **err)
 {
 	struct rebuild *r = &w->rebuild;
 	char byte = 0;
@@ -365,59 +359,64 @@ static int let_go(struct work *w, struct error **err)
 		if (t->record->stop_signal)
 			task_await_stop(t->proc);
 	}
+	*ret = (struct revived){r->tasks.items[0]->pid, w->birth.init.pid,
+				fd_steal(&w->birth.init.socket), w->template != NULL};
 	return 0;
+}
+
+int work_prepare(struct work *w, const char *image, struct error **err)
+{
+	int res = image_reader_open(&w->reader, image, err);
+
+	if (res == 0)
+		res = load_image(w->reader, &w->rebuild, &w->fill.frame, &w->fill.more, err);
+	if (res == 0)
+		res = chain_open(&w->chain, image, w->rebuild.parent, err);
+	if (res == 0)
+		res = replace_standard(&w->rebuild, err);
+	w->fill.reader = w->reader;
+	return res == 0 ? check_all(w, err) : res;
+}
+
+int work_make(struct work *w, struct error **err)
+{
+	struct rebuild *r = &w->rebuild;
+	int res = prepare_birth(r, &w->birth, err);
+
+	if (res == 0)
+		res = prepare_late_files(r, err);
+	if (res == 0)
+		res = open_files(r, err);
+	if (res == 0)
+		res = fill_contents(r, &w->fill, err);
+	if (res == 0)
+		res = fill_done(r, err);
+	if (res == 0) {
+		close_shared(r);
+		res = make_tasks(w, err);
+	}
+	if (res == 0)
+		res = bring_late_files(r, err);
+	return res == 0 ? animate_tasks(r, &w->birth, err) : res;
 }
 
 int engine_restore(const char *image, const struct restore_options *o, struct revived *ret,
 		   struct error **err)
 {
-	struct work w __attribute__((cleanup(end_work))) = {
-		.birth = {.init = NSINIT_NONE},
-		.rebuild = {.options = o, REBUILD_INIT},
-	};
-	cleanup_image_reader struct image_reader *reader = NULL;
-	struct fill fill = {0};
-	int res = image_reader_open(&reader, image, err);
+	struct work w __attribute__((cleanup(work_end))) = WORK_INIT(o);
+	int res = work_prepare(&w, image, err);
 
-	if (res == 0)
-		res = load_image(reader, &w.rebuild, &fill.frame, &fill.more, err);
-	if (res == 0)
-		res = chain_open(&w.chain, image, w.rebuild.parent, err);
-	if (res == 0)
-		res = replace_standard(&w.rebuild, err);
-	if (res == 0)
-		res = check_all(&w, err);
 	if (res < 0) {
 		error_set_outcome(err ? *err : NULL, OUTCOME_REFUSED);
 		return res;
 	}
-	fill.reader = reader;
-	res = prepare_birth(&w.rebuild, &w.birth, err);
+	res = work_make(&w, err);
 	if (res == 0)
-		res = prepare_late_files(&w.rebuild, err);
-	if (res == 0)
-		res = open_files(&w.rebuild, err);
-	if (res == 0)
-		res = fill_contents(&w.rebuild, &fill, err);
-	if (res == 0)
-		res = fill_done(&w.rebuild, err);
-	if (res == 0) {
-		close_shared(&w.rebuild);
-		res = make_tasks(&w, &fill, err);
-	}
-	if (res == 0)
-		res = bring_late_files(&w.rebuild, err);
-	if (res == 0)
-		res = animate_tasks(&w.rebuild, &w.birth, err);
-	if (res == 0)
-		res = let_go(&w, err);
-	if (res < 0) {
-		/* Undone is not untouched. */
+		res = work_let_go(&w, ret, err);
+	/* Undone is not untouched. */
+	if (res < 0)
 		error_set_outcome(err ? *err : NULL, OUTCOME_FAILED);
-		return res;
-	}
-	*ret = (struct revived){w.rebuild.tasks.items[0]->pid, w.birth.init.pid, fd_steal(&w.birth.init.socket)};
-	return 0;
+	return res;
 }
 
 /* The init of its namespace tells of every change. */
@@ -437,16 +436,28 @@ static int wait_through_init(struct revived *p, bool stops, int *ret_status, str
 	return 0;
 }
 
+/* The init that looks after others tells when the last of the namespace is gone, or that some are not. */
+static void await_init(struct revived *p)
+{
+	struct nsinit_report report = {0};
+
+	if (fd_read(p->parent_socket, &report, sizeof report) == sizeof report && report.others)
+		return;
+	waitpid(p->parent, NULL, 0);
+}
+
 int revived_wait(struct revived *p, bool stops, int *ret_status, struct error **err)
 {
 	int status = 0;
 
-	if (p->parent_socket >= 0)
+	if (p->parent_socket >= 0 && !p->ours)
 		return wait_through_init(p, stops, ret_status, err);
 	while (waitpid(p->pid, &status, stops ? WUNTRACED : 0) < 0)
 		if (errno != EINTR)
 			return fail_errno(err, errno, "cannot wait for process %d", p->pid);
 	*ret_status = status;
+	if (p->parent_socket >= 0 && !WIFSTOPPED(status))
+		await_init(p);
 	return 0;
 }
 
