@@ -181,44 +181,26 @@ static int take_restore_options(const struct stasis_restore_options *options,
 	return take_inherited(&o, ret_inherit, err);
 }
 
-static void forget_all(stasis_process **processes, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		free(processes[i]);
-		processes[i] = NULL;
-	}
-}
-
 /* The handles first: what runs could not be handed over without. */
-static int make_handles(stasis_process **processes, size_t count, stasis_error **err)
-{
-	for (size_t i = 0; i < count; i++)
-		processes[i] = NULL;
-	for (size_t i = 0; i < count; i++) {
-		processes[i] = calloc(1, sizeof **processes);
-		if (!processes[i]) {
-			forget_all(processes, count);
-			return fail(inner(err), ENOMEM, "out of memory");
-		}
-	}
-	return 0;
-}
-
 static int restore_copies(const char *image, const struct restore_options *inside, size_t count,
-			  stasis_process **processes, stasis_error **err)
+			  stasis_process **handles, stasis_error **err)
 {
 	struct revived *made = calloc(count, sizeof *made);
-	int r = made ? make_handles(processes, count, err) : -ENOMEM;
+	int r = made ? 0 : -ENOMEM;
 
-	if (!made)
-		return fail(inner(err), ENOMEM, "out of memory");
-	if (r == 0)
+	for (size_t i = 0; i < count && r == 0; i++) {
+		handles[i] = calloc(1, sizeof **handles);
+		r = handles[i] ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		fail(inner(err), ENOMEM, "out of memory");
+	else
 		r = count == 1 ? engine_restore(image, inside, made, inner(err))
 			       : engine_restore_copies(image, inside, count, made, inner(err));
 	for (size_t i = 0; i < count && r == 0; i++)
-		processes[i]->revived = made[i];
-	if (r < 0)
-		forget_all(processes, count);
+		handles[i]->revived = made[i];
+	for (size_t i = 0; i < count && r < 0; i++)
+		free(handles[i]);
 	free(made);
 	return r;
 }
@@ -228,6 +210,7 @@ int stasis_restore_copies(const char *image, const struct stasis_restore_options
 {
 	struct restore_options inside;
 	struct inherited *inherit = NULL;
+	stasis_process **handles;
 	int r;
 
 	SET_CAPABILITIES_ASIDE(err);
@@ -237,12 +220,18 @@ int stasis_restore_copies(const char *image, const struct stasis_restore_options
 	if (r < 0)
 		return r;
 	inside.inherit = inherit;
-	if (count > 1 && inside.pid_policy == PID_SAME)
+	handles = calloc(count, sizeof(stasis_process *));
+	if (!handles)
+		r = fail(inner(err), ENOMEM, "out of memory");
+	else if (count > 1 && inside.pid_policy == PID_SAME)
 		r = usage(err, "only one process can have a number");
 	else if (count > 1 && strcmp(image, "-") == 0)
 		r = usage(err, "the image of several copies is read more than once: it is a file");
 	else
-		r = restore_copies(image, &inside, count, processes, err);
+		r = restore_copies(image, &inside, count, handles, err);
+	if (r == 0)
+		memcpy(processes, handles, count * sizeof *handles);
+	free(handles);
 	free(inherit);
 	return r;
 }
