@@ -214,11 +214,18 @@ static int fill_from_below(void *arg, const struct page_run *run, const char *da
 	return fill_run(b->rebuild, b->task, run, data, err);
 }
 
+int fill_below(struct rebuild *r, struct rebuilt_task *t, const struct chain *c,
+	       struct error **err)
+{
+	struct below below = {r, t};
+
+	return chain_pages(c, t->memory, fill_from_below, &below, err);
+}
+
 /* Zombies have no memory, and who shares another's has it already. */
 static int build_memory(struct work *w, struct rebuilt_task *t, struct error **err)
 {
 	struct rebuild *r = &w->rebuild;
-	struct below below = {r, t};
 	int res;
 
 	if (!t->memory)
@@ -230,7 +237,7 @@ static int build_memory(struct work *w, struct rebuilt_task *t, struct error **e
 	if (w->template && t == r->tasks.items[0])
 		return fill_skip(r, &w->fill, err);
 	res = fill_memory(r, t, &w->fill, err);
-	return res < 0 ? res : chain_pages(&w->chain, t->memory, fill_from_below, &below, err);
+	return res < 0 ? res : fill_below(r, t, &w->chain, err);
 }
 
 static void note_main_thread(struct rebuilt_task *t)

@@ -92,8 +92,8 @@ static int fill_needed(struct rebuild *r, struct fill *fill, struct error **err)
 	return res;
 }
 
-static int read_image(struct template *t, struct image_reader *reader, struct fill *fill,
-		      struct error **err)
+static int read_image(struct template *t, const char *image, struct image_reader *reader,
+		      struct fill *fill, struct error **err)
 {
 	int res = load_image(reader, &t->rebuild, &fill->frame, &fill->more, err);
 
@@ -102,7 +102,8 @@ static int read_image(struct template *t, struct image_reader *reader, struct fi
 	fill->reader = reader;
 	t->task = t->rebuild.tasks.items[0];
 	drop_shared_areas(t->task->memory);
-	return open_needed(&t->rebuild, t->task, err);
+	res = chain_open(&t->chain, image, t->rebuild.parent, err);
+	return res < 0 ? res : open_needed(&t->rebuild, t->task, err);
 }
 
 /*
@@ -168,6 +169,8 @@ static int make_process(struct template *t, struct fill *fill, struct error **er
 	if (res == 0)
 		res = fill_memory(r, t->task, fill, err);
 	if (res == 0)
+		res = fill_below(r, t->task, &t->chain, err);
+	if (res == 0)
 		res = collapse(t->task, err);
 	if (res == 0)
 		res = close_descriptors(r, t->task, err);
@@ -193,7 +196,7 @@ int template_make(struct template *ret, const char *image, const struct restore_
 	*ret = (struct template){.rebuild = {.options = o, REBUILD_INIT}};
 	res = image_reader_open(&reader, image, err);
 	if (res == 0)
-		res = read_image(ret, reader, &fill, err);
+		res = read_image(ret, image, reader, &fill, err);
 	if (res == 0)
 		res = fill_needed(&ret->rebuild, &fill, err);
 	if (res == 0)
@@ -351,5 +354,6 @@ int template_fork(struct template *t, struct rebuild *r, struct rebuilt_task *ro
 void template_end(struct template *t)
 {
 	end_tasks(&t->rebuild);
+	chain_free(&t->chain);
 	rebuild_free(&t->rebuild);
 }

@@ -10,10 +10,12 @@
 
 #include "base/error.h"
 #include "engine/birth.h"
+#include "engine/chain.h"
 #include "task/rebuild.h"
 
 struct template {
 	struct rebuild rebuild;
+	struct chain chain;
 	struct rebuilt_task *task; /* of rebuild; NULL: it is not there yet */
 	uint64_t bytes;            /* of memory that were put in place */
 };
