@@ -103,10 +103,14 @@ static int flush_frame(struct frame_fill *f, struct error **err)
 {
 	int r = f->count ? image_writer_pages(f->w, f->runs, f->count, NULL, err) : 0;
 
+	if (r == 0 && f->count)
+		f->buf = image_writer_buffer(f->w);
 	f->used = 0;
 	f->count = 0;
+	if (!f->buf)
+		return fail(err, ENOMEM, "out of memory");
 	if (r == 0 && f->options->progress)
-		f->options->progress(f->options->progress_arg, image_writer_stats(f->w)->bytes);
+		f->options->progress(f->options->progress_arg, image_writer_progress(f->w));
 	return r;
 }
 
@@ -141,7 +145,7 @@ static void add_pages(struct frame_fill *f, uint64_t object, uint64_t offset, si
 /* How much may be read next: a page may become a run of its own. */
 static size_t frame_room(const struct frame_fill *f)
 {
-	size_t bytes = IMAGE_MAX_RAW - f->used;
+	size_t bytes = IMAGE_WRITER_FRAME - f->used;
 	size_t runs = (IMAGE_MAX_RUNS - f->count) * (size_t)ARCH_PAGE_SIZE;
 
 	return bytes < runs ? bytes : runs;

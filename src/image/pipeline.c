@@ -19,7 +19,7 @@ struct pipeline {
 	bool over;
 	int failed;
 	struct error *why;
-	unsigned started; /* threads */
+	unsigned wanted, started; /* threads */
 	struct worker {
 		struct pipeline *pipeline;
 		pthread_t thread;
@@ -69,68 +69,72 @@ static void finish(struct pipeline *p, struct pipeline_job *job, unsigned worker
 	}
 }
 
+/* False: there is nothing to be done, and there never will be. */
+static bool do_one(struct pipeline *p, unsigned worker)
+{
+	uint64_t turn;
+	struct pipeline_job *job = take(p, &turn);
+
+	if (!job)
+		return false;
+	work(p, job, worker);
+	while (p->finished != turn)
+		pthread_cond_wait(&p->done, &p->lock);
+	finish(p, job, worker);
+	if (p->ops.release)
+		p->ops.release(p->arg, job);
+	p->finished++;
+	pthread_cond_broadcast(&p->done);
+	return true;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *me = arg;
 	struct pipeline *p = me->pipeline;
-	unsigned number = (unsigned)(me - p->workers);
-	struct pipeline_job *job;
-	uint64_t turn;
 
 	pthread_mutex_lock(&p->lock);
-	while ((job = take(p, &turn))) {
-		work(p, job, number);
-		while (p->finished != turn)
-			pthread_cond_wait(&p->done, &p->lock);
-		finish(p, job, number);
-		if (p->ops.release)
-			p->ops.release(p->arg, job);
-		p->finished++;
-		pthread_cond_broadcast(&p->done);
-	}
+	while (do_one(p, (unsigned)(me - p->workers)))
+		;
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
-/* No signal is for these threads: who handles them is the one that started us. */
-static int start_workers(struct pipeline *p, unsigned count)
+/*
+ * No signal is for these threads: who handles them is the one that started us.  With fewer
+ * of them, or none, the work is done as well.
+ */
+static void start_workers(struct pipeline *p)
 {
 	sigset_t all, before;
-	int r = 0;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (r == 0 && p->started < count) {
+	while (p->started < p->wanted) {
 		struct worker *w = &p->workers[p->started];
 
 		w->pipeline = p;
-		r = pthread_create(&w->thread, NULL, worker_main, w);
-		p->started += r == 0;
+		if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+			break;
+		p->started++;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	/* One is enough for the work to be done. */
-	return p->started ? 0 : -r;
 }
 
-int pipeline_start(struct pipeline **ret, unsigned workers, const struct pipeline_ops *ops,
+int pipeline_new(struct pipeline **ret, unsigned workers, const struct pipeline_ops *ops,
 		   void *arg)
 {
 	struct pipeline *p = calloc(1, sizeof *p + workers * sizeof *p->workers);
-	int r;
 
 	if (!p)
 		return -ENOMEM;
 	p->ops = *ops;
 	p->arg = arg;
+	p->wanted = workers;
 	p->last = &p->first;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->todo, NULL);
 	pthread_cond_init(&p->done, NULL);
-	r = start_workers(p, workers);
-	if (r < 0) {
-		pipeline_free(p);
-		return r;
-	}
 	*ret = p;
 	return 0;
 }
@@ -142,7 +146,9 @@ void pipeline_add(struct pipeline *p, struct pipeline_job *job, bool ready)
 	pthread_mutex_lock(&p->lock);
 	*p->last = job;
 	p->last = &job->next;
-	p->added++;
+	/* A single job is done when somebody waits for it: a small image needs no thread. */
+	if (p->added++ != p->finished && !p->started)
+		start_workers(p);
 	if (!ready) {
 		p->unready_count++;
 		if (!p->unready)
@@ -183,8 +189,12 @@ size_t pipeline_unready(struct pipeline *p)
 void pipeline_wait(struct pipeline *p, size_t left)
 {
 	pthread_mutex_lock(&p->lock);
-	while (p->added - p->finished > left)
-		pthread_cond_wait(&p->done, &p->lock);
+	while (p->added - p->finished > left) {
+		if (p->started)
+			pthread_cond_wait(&p->done, &p->lock);
+		else
+			do_one(p, 0);
+	}
 	pthread_mutex_unlock(&p->lock);
 }
 

@@ -29,9 +29,12 @@ struct pipeline_ops {
 	int (*finish)(void *arg, struct pipeline_job *job, unsigned worker, struct error **err);
 };
 
-/* worker, as the functions get it, is less than workers. */
-int pipeline_start(struct pipeline **ret, unsigned workers, const struct pipeline_ops *ops,
-		   void *arg);
+/*
+ * worker, as the functions get it, is less than workers.  The threads begin with the second
+ * job; a single one is done by whoever waits for it.
+ */
+int pipeline_new(struct pipeline **ret, unsigned workers, const struct pipeline_ops *ops,
+		 void *arg);
 
 /* ready false: the workers wait for it, and for what comes after it, until pipeline_ready(). */
 void pipeline_add(struct pipeline *p, struct pipeline_job *job, bool ready);

@@ -17,15 +17,17 @@ struct seal {
 	uint64_t length; /* of the payload, which follows the header */
 };
 
-struct seal_reader {
+struct sealer {
+	struct pipeline *pipeline;
 	XXH3_state_t *hash;
-	void *buf; /* of STEP bytes */
+	void *buf;      /* of STEP bytes */
+	uint8_t *table; /* the next reserved frame's */
 };
 
 static int hash_payload(const struct image_writer *w, uint64_t at, uint64_t length,
 			struct error **err)
 {
-	struct seal_reader *s = w->seals;
+	struct sealer *s = w->sealer;
 
 	XXH3_64bits_reset(s->hash);
 	while (length > 0) {
@@ -55,9 +57,8 @@ static int seal(void *arg, struct pipeline_job *job, unsigned worker, struct err
 	(void)worker;
 	if (r < 0)
 		return r;
-	h.hash = XXH3_64bits_digest(w->seals->hash);
-	image_frame_header_encode(&h, bytes);
-	XXH3_128bits_update(w->chain, bytes, sizeof bytes);
+	h.hash = XXH3_64bits_digest(w->sealer->hash);
+	image_writer_chain(w, &h, bytes);
 	return image_output_write_at(&w->out, bytes, sizeof bytes, s->header_at, err);
 }
 
@@ -67,35 +68,39 @@ static void release(void *arg, struct pipeline_job *job)
 	free(job);
 }
 
-void image_writer_free_seals(struct image_writer *w)
+void image_writer_free_sealer(struct image_writer *w)
 {
-	pipeline_free(w->sealing);
-	w->sealing = NULL;
-	if (w->seals) {
-		XXH3_freeState(w->seals->hash);
-		free(w->seals->buf);
-	}
-	free(w->seals);
-	w->seals = NULL;
+	struct sealer *s = w->sealer;
+
+	if (!s)
+		return;
+	pipeline_free(s->pipeline);
+	XXH3_freeState(s->hash);
+	free(s->buf);
+	free(s->table);
+	free(s);
+	w->sealer = NULL;
 }
 
-static int start(struct image_writer *w, struct error **err)
+static int start(struct image_writer *w)
 {
 	static const struct pipeline_ops ops = {.finish = seal, .release = release};
-	struct seal_reader *s = calloc(1, sizeof *s);
+	struct sealer *s;
 	int r = -ENOMEM;
 
-	w->seals = s;
-	if (s) {
-		s->hash = XXH3_createState();
-		s->buf = aligned_alloc(STEP_ALIGN, STEP);
-	}
-	if (s && s->hash && s->buf)
-		r = pipeline_start(&w->sealing, 1, &ops, w);
-	if (r == 0)
+	if (w->sealer)
 		return 0;
-	image_writer_free_seals(w);
-	return fail_errno(err, -r, "cannot write %s", w->out.shown);
+	s = w->sealer = calloc(1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	s->hash = XXH3_createState();
+	s->buf = aligned_alloc(STEP_ALIGN, STEP);
+	s->table = malloc(IMAGE_TABLE_SIZE);
+	if (s->hash && s->buf && s->table)
+		r = pipeline_new(&s->pipeline, 1, &ops, w);
+	if (r < 0)
+		image_writer_free_sealer(w);
+	return r;
 }
 
 bool image_writer_takes_reserve(const struct image_writer *w)
@@ -109,16 +114,19 @@ int image_writer_fd(const struct image_writer *w)
 }
 
 /* The header's place, the tables and the room for the data. */
-static int reserve(struct image_writer *w, const struct page_run *runs,
-		   const struct image_memory *m, struct seal *s, struct error **err)
+static int leave_room(struct image_writer *w, const struct page_run *runs,
+		      const struct image_memory *m, struct seal *s, struct error **err)
 {
 	static const uint8_t no_header[IMAGE_FRAME_HEADER_SIZE];
-	size_t data_at = image_writer_lay_out(w, runs, m);
-	int r = image_writer_put(w, no_header, sizeof no_header, err);
+	uint8_t *table = w->sealer->table;
+	size_t data_at = image_writer_lay_out(w, m, table);
 	int64_t at;
+	int r;
 
+	image_runs_encode(runs, m->run_count, table + IMAGE_MEMORY_PROLOGUE_SIZE);
+	r = image_writer_put(w, no_header, sizeof no_header, err);
 	if (r >= 0)
-		r = image_writer_put(w, w->table, data_at, err);
+		r = image_writer_put(w, table, data_at, err);
 	if (r >= 0)
 		r = image_writer_flush(w, err);
 	if (r < 0)
@@ -128,17 +136,36 @@ static int reserve(struct image_writer *w, const struct page_run *runs,
 		return (int)at;
 	s->header_at = (uint64_t)at - data_at - sizeof no_header;
 	s->length = data_at + m->raw_length;
-	w->frames++;
-	w->stats.bytes += m->raw_length;
+	image_writer_count(w, m->raw_length);
 	image_writer_count_memory(w, m, m->raw_length);
+	return 0;
+}
+
+static int reserve(struct image_writer *w, const struct page_run *runs, size_t count,
+		   uint64_t *ret_offset, struct error **err)
+{
+	struct image_memory m;
+	struct seal *s;
+	int r = image_writer_check_runs(w, runs, count, &m, err);
+
+	if (r < 0)
+		return r;
+	s = start(w) < 0 ? NULL : calloc(1, sizeof *s);
+	if (!s)
+		return fail_errno(err, ENOMEM, "cannot write %s", w->out.shown);
+	r = leave_room(w, runs, &m, s, err);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	*ret_offset = s->header_at + IMAGE_FRAME_HEADER_SIZE + s->length - m.raw_length;
+	pipeline_add(w->sealer->pipeline, &s->job, false);
 	return 0;
 }
 
 int image_writer_reserve(struct image_writer *w, const struct page_run *runs, size_t count,
 			 uint64_t *ret_offset, struct error **err)
 {
-	struct image_memory m;
-	struct seal *s;
 	int r = image_writer_usable(w, err);
 
 	if (r < 0)
@@ -146,23 +173,10 @@ int image_writer_reserve(struct image_writer *w, const struct page_run *runs, si
 	if (w->read_fd < 0)
 		r = fail(err, EOPNOTSUPP, "nothing can be reserved in %s", w->out.shown);
 	if (r >= 0)
-		r = image_writer_check_runs(w, runs, count, &m, err);
-	if (r >= 0 && !w->sealing)
-		r = start(w, err);
-	if (r < 0)
-		return image_writer_result(w, r);
-	s = calloc(1, sizeof *s);
-	if (!s)
-		return image_writer_result(w, fail_errno(err, ENOMEM, "cannot write %s",
-							 w->out.shown));
-	r = reserve(w, runs, &m, s, err);
-	if (r < 0) {
-		free(s);
-		return image_writer_result(w, r);
-	}
-	*ret_offset = s->header_at + IMAGE_FRAME_HEADER_SIZE + s->length - m.raw_length;
-	pipeline_add(w->sealing, &s->job, false);
-	return 0;
+		r = image_writer_pages_all(w, err);
+	if (r >= 0)
+		r = reserve(w, runs, count, ret_offset, err);
+	return image_writer_result(w, r);
 }
 
 int image_writer_filled(struct image_writer *w, struct error **err)
@@ -171,7 +185,7 @@ int image_writer_filled(struct image_writer *w, struct error **err)
 
 	if (r < 0)
 		return r;
-	if (!w->sealing || !pipeline_ready(w->sealing))
+	if (!w->sealer || !pipeline_ready(w->sealer->pipeline))
 		return image_writer_result(w, fail(err, EINVAL, "%s has no reserved frame",
 						   w->out.shown));
 	return 0;
@@ -184,12 +198,17 @@ int image_writer_unfilled(struct image_writer *w, int errnum, struct error **err
 	return r < 0 ? r : image_writer_result(w, image_output_failed(&w->out, errnum, err));
 }
 
+int image_writer_seal_failure(struct image_writer *w, struct error **err)
+{
+	return w->sealer ? pipeline_failure(w->sealer->pipeline, err) : 0;
+}
+
 int image_writer_seal_all(struct image_writer *w, struct error **err)
 {
-	if (!w->sealing)
+	if (!w->sealer)
 		return 0;
-	if (pipeline_unready(w->sealing))
+	if (pipeline_unready(w->sealer->pipeline))
 		return fail(err, EINVAL, "a reserved frame of %s was not filled", w->out.shown);
-	pipeline_wait(w->sealing, 0);
-	return pipeline_failure(w->sealing, err);
+	pipeline_wait(w->sealer->pipeline, 0);
+	return pipeline_failure(w->sealer->pipeline, err);
 }

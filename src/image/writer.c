@@ -5,13 +5,10 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "image/compress.h"
 
 /* Small frames are gathered until they fill this. */
 #define PENDING_SIZE ((size_t)64 << 10)
-#define BUFFER_ALIGN ((size_t)2 << 20) /* a huge page, where the kernel gives one */
-#define TABLE_SIZE                                                                  \
-	(IMAGE_MEMORY_PROLOGUE_SIZE + IMAGE_MAX_RUNS * IMAGE_RUN_SIZE +             \
-	 ((size_t)1 << IMAGE_MAX_PAGE_SHIFT))
 
 int image_writer_result(struct image_writer *w, int r)
 {
@@ -22,21 +19,30 @@ int image_writer_result(struct image_writer *w, int r)
 
 int image_writer_usable(struct image_writer *w, struct error **err)
 {
+	int r;
+
 	if (w->failed)
 		return fail(err, w->failed, "%s was given up after an earlier failure",
 			    w->out.shown);
 	if (w->complete)
 		return fail(err, EINVAL, "%s is complete already", w->out.shown);
-	/* What a thread of ours met since the last call. */
-	return w->sealing ? image_writer_result(w, pipeline_failure(w->sealing, err)) : 0;
+	/* What threads of ours met since the last call. */
+	r = image_writer_pages_failure(w, err);
+	if (r >= 0)
+		r = image_writer_seal_failure(w, err);
+	return image_writer_result(w, r);
 }
 
-/* As image_writer_usable(), for what follows all reserved frames. */
+/* As image_writer_usable(), for what comes when no frame is under way any more. */
 static int usable(struct image_writer *w, struct error **err)
 {
 	int r = image_writer_usable(w, err);
 
-	return r < 0 ? r : image_writer_result(w, image_writer_seal_all(w, err));
+	if (r >= 0)
+		r = image_writer_result(w, image_writer_pages_all(w, err));
+	if (r >= 0)
+		r = image_writer_result(w, image_writer_seal_all(w, err));
+	return r;
 }
 
 static int flush_with(struct image_writer *w, const void *bytes, size_t len, struct error **err)
@@ -50,6 +56,12 @@ static int flush_with(struct image_writer *w, const void *bytes, size_t len, str
 	return image_output_write(&w->out, iov, 2, err);
 }
 
+void image_writer_count(struct image_writer *w, uint64_t bytes)
+{
+	w->stats.bytes += bytes;
+	atomic_store_explicit(&w->progress, w->stats.bytes, memory_order_relaxed);
+}
+
 int image_writer_flush(struct image_writer *w, struct error **err)
 {
 	return w->pending_len ? flush_with(w, NULL, 0, err) : 0;
@@ -57,7 +69,7 @@ int image_writer_flush(struct image_writer *w, struct error **err)
 
 int image_writer_put(struct image_writer *w, const void *bytes, size_t len, struct error **err)
 {
-	w->stats.bytes += len;
+	image_writer_count(w, len);
 	if (len > PENDING_SIZE - w->pending_len)
 		return flush_with(w, bytes, len, err);
 	memcpy(w->pending + w->pending_len, bytes, len);
@@ -65,17 +77,12 @@ int image_writer_put(struct image_writer *w, const void *bytes, size_t len, stru
 	return 0;
 }
 
-static int put_frame_header(struct image_writer *w, const struct image_frame_header *h,
-			    struct error **err)
+void image_writer_chain(struct image_writer *w, const struct image_frame_header *h,
+			uint8_t ret[IMAGE_FRAME_HEADER_SIZE])
 {
-	uint8_t bytes[IMAGE_FRAME_HEADER_SIZE];
-
-	image_frame_header_encode(h, bytes);
-	if (h->type != IMAGE_TYPE_END) {
-		XXH3_128bits_update(w->chain, bytes, sizeof bytes);
-		w->frames++;
-	}
-	return image_writer_put(w, bytes, sizeof bytes, err);
+	image_frame_header_encode(h, ret);
+	XXH3_128bits_update(w->chain, ret, IMAGE_FRAME_HEADER_SIZE);
+	w->frames++;
 }
 
 static int put_header(struct image_writer *w, struct error **err)
@@ -105,9 +112,9 @@ static int writer_new(struct image_writer **ret, const struct image_writer_optio
 	cleanup_image_writer struct image_writer *w = NULL;
 	int level = o ? o->zstd_level : 0;
 
-	if (level < ZSTD_minCLevel() || level > ZSTD_maxCLevel()) {
+	if (level != 0 && (level < COMPRESS_MIN_LEVEL || level > COMPRESS_MAX_LEVEL)) {
 		fail(err, EINVAL, "the compression level %d is not between %d and %d", level,
-		     ZSTD_minCLevel(), ZSTD_maxCLevel());
+		     COMPRESS_MIN_LEVEL, COMPRESS_MAX_LEVEL);
 		if (err)
 			error_set_outcome(*err, OUTCOME_USAGE);
 		return -EINVAL;
@@ -119,11 +126,10 @@ static int writer_new(struct image_writer **ret, const struct image_writer_optio
 	w->read_fd = -1;
 	w->header = image_header_here();
 	w->zstd_level = level;
+	w->adaptive = o && o->adaptive;
 	w->chain = XXH3_createState();
-	w->hash = XXH3_createState();
-	w->table = malloc(TABLE_SIZE);
 	w->pending = malloc(PENDING_SIZE);
-	if (!w->chain || !w->hash || !w->table || !w->pending)
+	if (!w->chain || !w->pending)
 		return fail_errno(err, ENOMEM, "cannot write an image");
 	*ret = w;
 	w = NULL;
@@ -169,7 +175,7 @@ static int write_record(struct image_writer *w, uint32_t tag, uint32_t flags,
 {
 	size_t len = protobuf_c_message_get_packed_size(m);
 	struct image_frame_header h = {.type = tag, .flags = flags, .length = len};
-	uint8_t *bytes;
+	uint8_t header[IMAGE_FRAME_HEADER_SIZE], *bytes;
 	int r;
 
 	if (tag == 0 || tag > IMAGE_TYPE_RECORD_MAX)
@@ -182,7 +188,8 @@ static int write_record(struct image_writer *w, uint32_t tag, uint32_t flags,
 		return fail_errno(err, ENOMEM, "cannot write %s", w->out.shown);
 	protobuf_c_message_pack(m, bytes);
 	h.hash = XXH3_64bits(bytes, len);
-	r = put_frame_header(w, &h, err);
+	image_writer_chain(w, &h, header);
+	r = image_writer_put(w, header, sizeof header, err);
 	if (r >= 0)
 		r = image_writer_put(w, bytes, len, err);
 	if (r >= 0)
@@ -207,40 +214,15 @@ int image_writer_record_optional(struct image_writer *w, uint32_t tag,
 	return r < 0 ? r : image_writer_result(w, write_record(w, tag, IMAGE_FRAME_OPTIONAL, m, err));
 }
 
-void *image_writer_buffer(struct image_writer *w)
+size_t image_writer_lay_out(const struct image_writer *w, const struct image_memory *m,
+			    uint8_t *table)
 {
-	if (!w->buffer)
-		w->buffer = aligned_alloc(BUFFER_ALIGN, IMAGE_MAX_RAW);
-	return w->buffer;
-}
-
-/* Compresses data; 0: that is not worth it, or not possible. */
-static size_t compress(struct image_writer *w, const void *data, size_t len)
-{
-	/* Raw data can be read straight into place: a smaller gain is none. */
-	size_t room = len - len / 16, n;
-
-	if (w->zstd_level == 0)
-		return 0;
-	if (!w->zstd)
-		w->zstd = ZSTD_createCCtx();
-	if (!w->compressed)
-		w->compressed = malloc(IMAGE_MAX_RAW);
-	if (!w->zstd || !w->compressed)
-		return 0;
-	n = ZSTD_compressCCtx(w->zstd, w->compressed, room, data, len, w->zstd_level);
-	return ZSTD_isError(n) ? 0 : n;
-}
-
-size_t image_writer_lay_out(struct image_writer *w, const struct page_run *runs,
-			    const struct image_memory *m)
-{
+	size_t runs_end = IMAGE_MEMORY_PROLOGUE_SIZE + (size_t)m->run_count * IMAGE_RUN_SIZE;
 	size_t data_at = image_memory_data_at(m, w->stats.bytes + IMAGE_FRAME_HEADER_SIZE,
 					      w->header.page_shift);
 
-	memset(w->table, 0, data_at);
-	image_memory_encode(m, w->table);
-	image_runs_encode(runs, m->run_count, w->table + IMAGE_MEMORY_PROLOGUE_SIZE);
+	image_memory_encode(m, table);
+	memset(table + runs_end, 0, data_at - runs_end);
 	return data_at;
 }
 
@@ -251,35 +233,6 @@ void image_writer_count_memory(struct image_writer *w, const struct image_memory
 	w->stats.raw_bytes += m->raw_length;
 	w->stats.stored_bytes += stored;
 	w->stats.pages += m->raw_length >> w->header.page_shift;
-}
-
-static int write_memory(struct image_writer *w, const struct page_run *runs,
-			struct image_memory *m, const void *data, struct error **err)
-{
-	size_t len = (size_t)m->raw_length, packed = compress(w, data, len), data_at;
-	struct image_frame_header h = {.type = IMAGE_TYPE_MEMORY};
-	int r;
-
-	if (packed) {
-		m->encoding = IMAGE_MEMORY_ZSTD;
-		data = w->compressed;
-		len = packed;
-	}
-	data_at = image_writer_lay_out(w, runs, m);
-	XXH3_64bits_reset(w->hash);
-	XXH3_64bits_update(w->hash, w->table, data_at);
-	XXH3_64bits_update(w->hash, data, len);
-	h.hash = XXH3_64bits_digest(w->hash);
-	h.length = data_at + len;
-	r = put_frame_header(w, &h, err);
-	if (r >= 0)
-		r = image_writer_put(w, w->table, data_at, err);
-	if (r >= 0)
-		r = image_writer_put(w, data, len, err);
-	if (r < 0)
-		return r;
-	image_writer_count_memory(w, m, len);
-	return 0;
 }
 
 int image_writer_check_runs(const struct image_writer *w, const struct page_run *runs,
@@ -301,35 +254,18 @@ int image_writer_check_runs(const struct image_writer *w, const struct page_run 
 	return wrong ? fail(err, EINVAL, "a memory frame cannot be written: %s", wrong) : 0;
 }
 
-int image_writer_pages(struct image_writer *w, const struct page_run *runs, size_t count,
-		       const void *data, struct error **err)
-{
-	struct image_memory m;
-	int r = usable(w, err);
-
-	if (r < 0)
-		return r;
-	r = image_writer_check_runs(w, runs, count, &m, err);
-	if (!data)
-		data = w->buffer;
-	if (r >= 0 && !data)
-		r = fail(err, EINVAL, "a memory frame cannot be written: it has no data");
-	if (r >= 0)
-		r = write_memory(w, runs, &m, data, err);
-	return image_writer_result(w, r);
-}
-
 static int write_end(struct image_writer *w, struct error **err)
 {
 	XXH128_hash_t hash = XXH3_128bits_digest(w->chain);
 	struct image_end end = {{hash.low64, hash.high64}, w->frames};
 	struct image_frame_header h = {.type = IMAGE_TYPE_END, .length = IMAGE_END_SIZE};
-	uint8_t bytes[IMAGE_END_SIZE];
+	uint8_t header[IMAGE_FRAME_HEADER_SIZE], bytes[IMAGE_END_SIZE];
 	int r;
 
 	image_end_encode(&end, bytes);
 	h.hash = XXH3_64bits(bytes, sizeof bytes);
-	r = put_frame_header(w, &h, err);
+	image_frame_header_encode(&h, header);
+	r = image_writer_put(w, header, sizeof header, err);
 	if (r >= 0)
 		r = image_writer_put(w, bytes, sizeof bytes, err);
 	if (r >= 0)
@@ -356,15 +292,11 @@ void image_writer_free(struct image_writer *w)
 {
 	if (!w)
 		return;
-	image_writer_free_seals(w);
+	image_writer_free_pager(w);
+	image_writer_free_sealer(w);
 	close_fdp(&w->read_fd);
 	image_output_close(&w->out);
 	XXH3_freeState(w->chain);
-	XXH3_freeState(w->hash);
-	ZSTD_freeCCtx(w->zstd);
-	free(w->buffer);
-	free(w->compressed);
-	free(w->table);
 	free(w->pending);
 	free(w);
 }
@@ -378,6 +310,11 @@ void image_writer_freep(struct image_writer **w)
 const struct image_stats *image_writer_stats(const struct image_writer *w)
 {
 	return &w->stats;
+}
+
+uint64_t image_writer_progress(const struct image_writer *w)
+{
+	return atomic_load_explicit(&w->progress, memory_order_relaxed);
 }
 
 struct image_identity image_writer_identity(const struct image_writer *w)

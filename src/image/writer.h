@@ -24,7 +24,8 @@
 struct image_writer;
 
 struct image_writer_options {
-	int zstd_level; /* 0: memory is stored raw */
+	int zstd_level; /* 1 to 19; 0: memory is stored raw */
+	bool adaptive;  /* the level follows the speed of the output, up to that one */
 };
 
 /*
@@ -46,13 +47,20 @@ int image_writer_record(struct image_writer *w, uint32_t tag, const ProtobufCMes
 int image_writer_record_optional(struct image_writer *w, uint32_t tag,
 				 const ProtobufCMessage *m, struct error **err);
 
-/* The writer's own page-aligned buffer of IMAGE_MAX_RAW bytes.  NULL: out of memory. */
+/* What the writer's own buffers hold. */
+#define IMAGE_WRITER_FRAME ((size_t)1 << 20)
+
+/*
+ * A page-aligned buffer of IMAGE_WRITER_FRAME bytes for the next image_writer_pages(), which
+ * takes it: then this is to be called again.  NULL: out of memory.
+ */
 void *image_writer_buffer(struct image_writer *w);
 
 /*
  * One memory frame: data holds the bytes of all runs, one run after the other.
  * At most IMAGE_MAX_RUNS runs and IMAGE_MAX_RAW bytes.  data NULL: the bytes
- * are in image_writer_buffer().
+ * are in image_writer_buffer(), and other threads compress, hash and write them
+ * while the next ones are gathered.
  */
 int image_writer_pages(struct image_writer *w, const struct page_run *runs, size_t count,
 		       const void *data, struct error **err);
@@ -85,11 +93,14 @@ int image_writer_unfilled(struct image_writer *w, int errnum, struct error **err
 /* END, fsync, and the name.  When it returns 0, the image is durable. */
 int image_writer_commit(struct image_writer *w, struct error **err);
 
+/* How far it is: bytes of the image so far, while frames are under way. */
+uint64_t image_writer_progress(const struct image_writer *w);
+
 /* Frees the writer; without a commit the unfinished image is gone. */
 void image_writer_free(struct image_writer *w);
 void image_writer_freep(struct image_writer **w);
 #define cleanup_image_writer __attribute__((cleanup(image_writer_freep)))
 
+/* Both are valid after the commit. */
 const struct image_stats *image_writer_stats(const struct image_writer *w);
-/* Valid after the commit. */
 struct image_identity image_writer_identity(const struct image_writer *w);
