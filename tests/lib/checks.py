@@ -1,10 +1,12 @@
 """Checks of the tree and of what was built: layers, the batch, exported symbols, scripts."""
 
 import glob
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import ladder
@@ -140,8 +142,22 @@ def check_pages(root, _build):
                                   man="\n".join(warnings or said.splitlines()[-5:])))
 
 
+def check_bench(root, build):
+    """The benchmark still runs and finds values; what they are is the machine's affair."""
+    environment = {**os.environ, "SCALE": "tiny"}
+    status, said = output_of([sys.executable, os.path.join(root, "bench", "run.py"),
+                              os.path.join(build, "cli", "stasis"), "--rows", "small"],
+                             env=environment)
+    if status != 0:
+        raise Failure(explain("bench/run.py fails", bench=said))
+    values = json.loads(said.splitlines()[-1])["rows"]["small"]["values"]
+    for what in ("kill", "restore"):
+        if values.get(f"stasis: {what}", {}).get("median", 0) <= 0:
+            raise Failure(explain(f"bench/run.py has no value for {what}", bench=said))
+
+
 def discover(root, build):
     functions = {"layers": check_layers, "layers-checker": check_layers_checker, "ladder": check_ladder,
                  "batch": check_batch, "exports": check_exports, "header": check_header,
-                 "scripts": check_scripts, "man-pages": check_pages}
+                 "scripts": check_scripts, "man-pages": check_pages, "bench": check_bench}
     return [Check(name, function, root, build) for name, function in functions.items()]

@@ -1,0 +1,85 @@
+"""A small program, and programs with many of something: times, and how they grow."""
+
+from lib.machine import timed
+from lib.samples import Line, at_most, both, exponent, peer_limit
+from . import Row
+
+LINEAR = 1.15   # the exponent up to which growth counts as linear
+# of a peer on the machine that the bars are of, where none is there to be measured
+SMALL = {"kill": 0.0155, "restore": 0.025}
+
+
+def life(bench, samples, tool, shape, count):
+    key = "" if shape == "small" else f" {count}"
+    with bench.program(shape, count, tool) as program:
+        program.beat.forget()
+        took, _ = timed(tool.save, program.pid, program.folder, kill=False)
+        samples.add(tool.name, "checkpoint" + key, took)
+        samples.add(tool.name, "pause" + key, program.beat.longest_gap())
+        took, _ = timed(tool.save, program.pid, program.folder, kill=True)
+        samples.add(tool.name, "kill" + key, took)
+        program.gone()
+        samples.add(tool.name, "restore" + key, program.restore())
+
+
+def measure_lives(bench, samples, shape, count):
+    bench.rounds(samples, {
+        tool.name: lambda tool=tool: life(bench, samples, tool, shape, count)
+        for tool in bench.tools})
+
+
+def line_of(bench, samples, name, what, limit, bar, exponents=None):
+    """what: "kill 100", or "kill" """
+    beside = samples.beside(what, *bench.peer_names)
+    linear = None
+    if exponents is not None:
+        beside.append(f"growth n^{exponents:.2f}")
+        linear = exponents <= LINEAR
+    if what.startswith("kill"):
+        going_on = what.replace("kill", "checkpoint")
+        pause = what.replace("kill", "pause")
+        beside.append(f"leaving it running {samples.text('stasis', going_on)}, "
+                      f"pause {samples.text('stasis', pause)}")
+    verdicts = [at_most(samples.median("stasis", what), limit)] if limit else []
+    verdicts += [linear] if exponents is not None else []
+    return Line(name, bar, samples.text("stasis", what), "; ".join(beside),
+                both(*verdicts) if verdicts else None)
+
+
+def small(bench, samples):
+    measure_lives(bench, samples, "small", 1)
+    lines = []
+    for what in ("kill", "restore"):
+        limit = peer_limit(samples, what, 1 / 3, bench.peer_names)
+        bar = "1/3 of the peer's"
+        if limit is None:
+            limit = SMALL[what] / 3
+            bar = f"{limit * 1e3:.1f} ms (1/3 of a peer's)"
+        command = "checkpoint --kill" if what == "kill" else "restore"
+        lines.append(line_of(bench, samples, f"{command}, small program, no capabilities", what,
+                             limit, bar))
+    return lines
+
+
+def row(shape):
+    def measure(bench, samples):
+        counts = bench.scale.counts[shape]
+        for count in counts:
+            measure_lives(bench, samples, shape, count)
+        lines = []
+        for count in counts:
+            for what in ("kill", "restore"):
+                points = {n: samples.median("stasis", f"{what} {n}") for n in counts
+                          if samples.median("stasis", f"{what} {n}")}
+                growth = exponent(points) if count == counts[-1] else None
+                limit = peer_limit(samples, f"{what} {count}", 1 / 4, bench.peer_names)
+                command = "checkpoint --kill" if what == "kill" else "restore"
+                bar = "1/4 of the peer's" + ", linear" * (growth is not None)
+                lines.append(line_of(bench, samples, f"{command}, {count:,} {shape}",
+                                     f"{what} {count}", limit, bar, growth))
+        return lines
+    return Row(shape, measure)
+
+
+ROWS = (Row("small", small), row("threads"), row("processes"), row("mappings"),
+        row("descriptors"))
