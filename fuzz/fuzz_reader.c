@@ -87,20 +87,29 @@ static void use_record(const struct image_frame *frame)
 	protobuf_c_message_free_unpacked(m, NULL);
 }
 
-/* The reader promises that these bytes are there. */
-static void use_memory(const struct image_frame *frame)
+/* The reader promises that these bytes are there, and that they are whole pages of a run. */
+static int use_part(void *arg, const struct page_run *part, const void *data, struct error **err)
 {
-	const volatile uint8_t *data = frame->data;
-	uint64_t sum = 0;
+	const volatile uint8_t *bytes = data;
+	uint64_t *left = arg;
 
-	for (size_t i = 0; i < frame->run_count; i++)
-		sum += frame->runs[i].length;
-	if (sum != frame->raw_length)
+	(void)err;
+	if (part->length == 0 || part->length > *left)
 		abort();
-	if (data) {
-		(void)data[0];
-		(void)data[frame->raw_length - 1];
-	}
+	*left -= part->length;
+	(void)bytes[0];
+	(void)bytes[part->length - 1];
+	return 0;
+}
+
+static int use_memory(struct image_reader *r, const struct image_frame *frame, struct error **err)
+{
+	uint64_t left = frame->stored.raw_length;
+	int n = image_reader_data(r, &(struct image_sink){use_part, &left}, err);
+
+	if (n == 0 && left)
+		abort();
+	return n;
 }
 
 static void read_image(int fd, bool skip)
@@ -115,10 +124,12 @@ static void read_image(int fd, bool skip)
 	if (skip)
 		image_reader_skip_data(r);
 	while ((n = image_reader_next(r, &frame, &err)) > 0) {
-		if (frame.type == IMAGE_TYPE_MEMORY)
-			use_memory(&frame);
-		else
+		if (frame.type != IMAGE_TYPE_MEMORY)
 			use_record(&frame);
+		else if (!skip)
+			n = use_memory(r, &frame, &err);
+		if (n < 0)
+			break;
 	}
 	if (n < 0 && error_count(err) != 1)
 		abort();

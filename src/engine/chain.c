@@ -208,10 +208,8 @@ int chain_open(struct chain *c, const char *path, const Rec__Parent *parent, str
 
 /* Where one image's pages of one address space go. */
 struct delivery {
-	uint32_t pid;
 	const struct page_ranges *wanted;
-	chain_sink *sink;
-	void *arg;
+	const struct image_sink *sink;
 };
 
 /* The first range that ends behind address. */
@@ -230,9 +228,23 @@ static size_t find_range(const struct page_ranges *r, uint64_t address)
 	return lo;
 }
 
-static int deliver_run(const struct delivery *d, const struct page_run *run, const char *data,
+static bool has_wanted(const struct delivery *d, const struct page_run *runs, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		size_t k = find_range(d->wanted, runs[i].offset);
+
+		if (k < d->wanted->list.count &&
+		    d->wanted->list.items[k].start < runs[i].offset + runs[i].length)
+			return true;
+	}
+	return false;
+}
+
+/* What is wanted of a run, from any thread. */
+static int deliver_run(void *arg, const struct page_run *run, const void *data,
 		       struct error **err)
 {
+	const struct delivery *d = arg;
 	uint64_t end = run->offset + run->length;
 	int r = 0;
 
@@ -244,46 +256,63 @@ static int deliver_run(const struct delivery *d, const struct page_run *run, con
 			break;
 		part.offset = w.start > run->offset ? w.start : run->offset;
 		part.length = (w.end < end ? w.end : end) - part.offset;
-		r = d->sink(d->arg, &part, data + (part.offset - run->offset), err);
+		r = d->sink->put(d->sink->arg, &part,
+				 (const char *)data + (part.offset - run->offset), err);
 	}
 	return r;
 }
 
-static int deliver_image(const struct chain_link *l, uint64_t at, const struct delivery *d,
-			 struct error **err)
+/* The frames of this object, which follow each other. */
+static int deliver_frames(struct image_reader *reader, uint64_t object, struct delivery *d,
+			  struct image_pump *pump, struct error **err)
+{
+	const struct image_sink sink = {deliver_run, d};
+	struct image_frame frame;
+	int r;
+
+	while ((r = image_reader_next(reader, &frame, err)) > 0) {
+		if (frame.type != IMAGE_TYPE_MEMORY || frame.runs[0].object != object)
+			return 0;
+		for (size_t i = 0; i < frame.run_count; i++)
+			if (frame.runs[i].object != object)
+				return refuse(err, EBADMSG, NULL,
+					      "%s has memory of two processes in one frame",
+					      image_reader_name(reader));
+		if (has_wanted(d, frame.runs, frame.run_count))
+			r = image_pump_frame(pump, reader, &frame, &sink, err);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+static int deliver_image(const struct chain_link *l, const struct chain_memory *m,
+			 struct delivery *d, struct image_pump *pump, struct error **err)
 {
 	cleanup_image_reader struct image_reader *reader = NULL;
-	struct image_frame frame;
+	struct error *own = NULL;
 	int r = lseek(l->fd, 0, SEEK_SET) < 0 ? fail_errno(err, errno, "cannot read %s", l->path) : 0;
 
 	if (r == 0)
 		r = image_reader_open_fd(&reader, l->fd, l->path, err);
 	if (r == 0)
-		r = image_reader_seek(reader, at, err);
-	while (r == 0 && (r = image_reader_next(reader, &frame, err)) > 0) {
-		const char *data = frame.data;
-
-		if (frame.type != IMAGE_TYPE_MEMORY || frame.runs[0].object != MEMORY_OBJECT(d->pid))
-			return 0;
-		r = 0;
-		for (size_t i = 0; i < frame.run_count && r == 0; i++) {
-			if (frame.runs[i].object == MEMORY_OBJECT(d->pid))
-				r = deliver_run(d, &frame.runs[i], data, err);
-			data += frame.runs[i].length;
-		}
-	}
-	return r;
+		r = image_reader_seek(reader, m->at, err);
+	if (r < 0)
+		return r;
+	image_reader_skip_data(reader);
+	r = deliver_frames(reader, MEMORY_OBJECT(m->pid), d, pump, &own);
+	return image_pump_wait(pump, r, &own, err);
 }
 
-int chain_pages(const struct chain *c, const Rec__Memory *m, chain_sink *sink, void *arg,
-		struct error **err)
+int chain_pages(const struct chain *c, const Rec__Memory *m, struct image_pump *pump,
+		const struct image_sink *sink, struct error **err)
 {
 	struct page_ranges wanted cleanup_ranges = {0};
 	int r = ranges_of_record(m->n_unchanged, m->unchanged, &wanted);
 
 	vec_each(l, &c->links) {
 		const struct chain_memory *cm = chain_memory_of(l, m->pid);
-		struct delivery d = {m->pid, &wanted, sink, arg};
+		struct delivery d = {&wanted, sink};
 		struct page_ranges below = {0};
 
 		if (r < 0 || !wanted.list.count)
@@ -291,7 +320,7 @@ int chain_pages(const struct chain *c, const Rec__Memory *m, chain_sink *sink, v
 		if (!cm)
 			return refuse(err, EBADMSG, NULL, "%s has no memory of process %u", l->path, m->pid);
 		if (cm->at)
-			r = deliver_image(l, cm->at, &d, err);
+			r = deliver_image(l, cm, &d, pump, err);
 		if (r < 0)
 			return r;
 		r = ranges_both(&wanted, &cm->unchanged, &below);

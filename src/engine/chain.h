@@ -5,7 +5,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "image/frame.h"
+#include "image/pump.h"
 #include "inject/pagemap.h"
 #include "records.pb-c.h"
 
@@ -51,15 +51,13 @@ void chain_link_free(struct chain_link *l);
 int chain_open(struct chain *c, const char *path, const Rec__Parent *parent, struct error **err);
 void chain_free(struct chain *c);
 
-/* A part of a frame's run; data holds run->length bytes. */
-typedef int chain_sink(void *arg, const struct page_run *run, const char *data, struct error **err);
-
 /*
- * Hands on the pages of m->unchanged, each once, from the newest image that has it.  Data is
- * verified before.  Pages that are in none are zeros, or those of a file.
+ * Hands on the pages of m->unchanged, each once, from the newest image that has it.  All of it is
+ * done, and was verified, when this returns 0.  Pages that are in none are zeros, or those of a
+ * file.
  */
-int chain_pages(const struct chain *c, const Rec__Memory *m, chain_sink *sink, void *arg,
-		struct error **err);
+int chain_pages(const struct chain *c, const Rec__Memory *m, struct image_pump *pump,
+		const struct image_sink *sink, struct error **err);
 
 /* Is an image's memory of this process; NULL: it has none. */
 const struct chain_memory *chain_memory_of(const struct chain_link *l, uint32_t pid);

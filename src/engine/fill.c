@@ -2,135 +2,139 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sys/mman.h>
-#include <sys/uio.h>
 
 #include "base/fd.h"
 #include "engine/pages.h"
+#include "engine/paste.h"
 #include "kind/kind.h"
 
-/* The area that holds address; areas are sorted. */
-static const Rec__Area *find_area(const Rec__Memory *m, uint64_t address)
+/* A task with less is filled sooner than the fast way is prepared. */
+#define WORTH_SPEED ((uint64_t)2 << 20)
+
+/* Who is being filled, for the threads that do it. */
+struct filling {
+	struct rebuild *rebuild;
+	const struct rebuilt_task *task; /* NULL: contents of files */
+	struct paste paste;
+	uint64_t begun; /* bytes */
+	bool fast;
+	bool some; /* as in struct fill */
+};
+
+static void filling_end(struct filling *f)
 {
-	size_t lo = 0, hi = m->n_areas;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->areas[mid]->end <= address)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < m->n_areas && m->areas[lo]->start <= address ? m->areas[lo] : NULL;
+	paste_end(&f->paste);
 }
 
-static int write_task(const struct rebuilt_task *t, const Rec__Area *a, uint64_t address,
-		      const char *data, uint64_t size)
+void fill_free(struct fill *fill)
 {
-	struct iovec local = {(void *)data, size}, remote = {(void *)(uintptr_t)address, size};
-
-	if ((a->prot & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE) &&
-	    process_vm_writev(t->pid, &local, 1, &remote, 1, 0) == (ssize_t)size)
-		return 0;
-	/* What the program may not write itself: /proc/PID/mem gives private copies of the pages. */
-	return fd_pwrite(t->mem, data, size, address);
+	image_pump_freep(&fill->pump);
 }
 
-/* A run may span several areas: mappings that stand side by side. */
-static int fill_task(const struct rebuilt_task *t, const struct page_run *run, const char *data,
-		     struct error **err)
-{
-	for (uint64_t done = 0; done < run->length;) {
-		uint64_t at = run->offset + done, size = run->length - done;
-		const Rec__Area *a = find_area(t->memory, at);
-		int res;
-
-		if (!a || a->special || (a->flags & MAP_TYPE) != MAP_PRIVATE)
-			return refuse(err, EBADMSG, NULL,
-				      "the image has memory at 0x%" PRIx64 ", where the program has none",
-				      at);
-		if (size > a->end - at)
-			size = a->end - at;
-		res = write_task(t, a, at, data + done, size);
-		if (res < 0)
-			return fail_errno(err, -res, "cannot write the memory at 0x%" PRIx64, at);
-		done += size;
-	}
-	return 0;
-}
-
-static int fill_content(struct rebuild *r, const struct page_run *run, const char *data,
+static int fill_content(const struct rebuild *r, const struct page_run *part, const void *data,
 			struct error **err)
 {
-	const struct rebuilt_file *f = run->object <= UINT32_MAX
-					       ? rebuilt_file(r, (uint32_t)run->object)
+	const struct rebuilt_file *f = part->object <= UINT32_MAX
+					       ? rebuilt_file(r, (uint32_t)part->object)
 					       : NULL;
 	int res;
 
 	if (f)
 		vec_each(s, &r->shared)
-			if (s->space == f->kind->tag && s->key == run->object && s->fds[0] >= 0) {
-				res = fd_pwrite(s->fds[0], data, run->length, run->offset);
+			if (s->space == f->kind->tag && s->key == part->object && s->fds[0] >= 0) {
+				res = fd_pwrite(s->fds[0], data, part->length, part->offset);
 				return res < 0 ? fail_errno(err, -res,
 							    "cannot write the content of a file")
 					       : 0;
 			}
 	return refuse(err, EBADMSG, NULL, "the image has content of a file (%" PRIu64
-					  ") that keeps none", run->object);
+					  ") that keeps none", part->object);
 }
 
-int fill_run(struct rebuild *r, const struct rebuilt_task *t, const struct page_run *run,
-	     const char *data, struct error **err)
+/* Of some files only those that are open. */
+static bool is_wanted(const struct filling *f, const struct page_run *part)
 {
-	if (!t && run->object < MEMORY_OBJECT(0))
-		return fill_content(r, run, data, err);
-	if (t && run->object == MEMORY_OBJECT(t->record->pid))
-		return fill_task(t, run, data, err);
+	const struct rebuilt_file *file = part->object <= UINT32_MAX
+						  ? rebuilt_file(f->rebuild, (uint32_t)part->object)
+						  : NULL;
+
+	return !f->some || !file || !file->replaced;
+}
+
+/* From any thread. */
+static int put(void *arg, const struct page_run *part, const void *data, struct error **err)
+{
+	const struct filling *f = arg;
+
+	if (!f->task && part->object < MEMORY_OBJECT(0))
+		return is_wanted(f, part) ? fill_content(f->rebuild, part, data, err) : 0;
+	if (f->task && part->object == MEMORY_OBJECT(f->task->record->pid))
+		return paste_write(&f->paste, part->offset, data, part->length, err);
 	return refuse(err, EBADMSG, NULL,
 		      "the image has memory of a process that it does not have, or not in its turn");
 }
 
-/* Of some files only those that are open. */
-static bool is_wanted(const struct rebuild *r, const struct fill *fill, const struct page_run *run)
+/* So much more comes: a task that turns out to be large is filled in the fast way. */
+static int expect(struct filling *f, struct fill *fill, uint64_t bytes, struct error **err)
 {
-	const struct rebuilt_file *f = run->object <= UINT32_MAX
-					       ? rebuilt_file(r, (uint32_t)run->object) : NULL;
-
-	return !fill->some || !f || !f->replaced;
-}
-
-static int fill_frame(struct rebuild *r, const struct rebuilt_task *t, struct fill *fill,
-		      struct error **err)
-{
-	const char *data = fill->frame.data;
+	struct error *own = NULL;
 	int res;
 
-	if (fill->frame.type != IMAGE_TYPE_MEMORY)
-		return refuse(err, EBADMSG, NULL, "the image has a record behind its memory");
-	for (size_t i = 0; i < fill->frame.run_count; i++) {
-		res = is_wanted(r, fill, &fill->frame.runs[i])
-			      ? fill_run(r, t, &fill->frame.runs[i], data, err) : 0;
-		if (res < 0)
-			return res;
-		data += fill->frame.runs[i].length;
-		fill->done += fill->frame.runs[i].length;
-	}
+	f->begun += bytes;
+	if (!f->task || f->fast || f->begun < WORTH_SPEED)
+		return 0;
+	f->fast = true;
+	res = image_pump_wait(fill->pump, 0, &own, err);
+	return res < 0 ? res : paste_speed_up(&f->paste, err);
+}
+
+static int fill_frame(struct filling *f, struct fill *fill, struct error **err)
+{
+	const struct image_sink sink = {put, f};
+	const struct rebuild *r = f->rebuild;
+	int res = expect(f, fill, fill->frame.stored.raw_length, err);
+
+	if (res == 0)
+		res = image_pump_frame(fill->pump, fill->reader, &fill->frame, &sink, err);
+	if (res < 0)
+		return res;
+	fill->done += fill->frame.stored.raw_length;
 	if (r->options->progress)
 		r->options->progress(r->options->progress_arg, fill->done);
 	res = image_reader_next(fill->reader, &fill->frame, err);
 	fill->more = res > 0;
+	if (res > 0 && fill->frame.type != IMAGE_TYPE_MEMORY)
+		return refuse(err, EBADMSG, NULL, "the image has a record behind its memory");
 	return res < 0 ? res : 0;
+}
+
+/* Whose turn the next frame is. */
+static bool is_next(const struct filling *f, const struct fill *fill)
+{
+	uint64_t object = fill->more ? fill->frame.runs[0].object : 0;
+
+	if (!fill->more)
+		return false;
+	return f->task ? object == MEMORY_OBJECT(f->task->record->pid) : object < MEMORY_OBJECT(0);
+}
+
+static int fill_frames(struct filling *f, struct fill *fill, struct error **err)
+{
+	struct error *own = NULL;
+	int res = fill->pump ? 0 : image_pump_new(&fill->pump, err);
+
+	if (res < 0)
+		return res;
+	while (res == 0 && is_next(f, fill))
+		res = fill_frame(f, fill, &own);
+	return image_pump_wait(fill->pump, res, &own, err);
 }
 
 int fill_contents(struct rebuild *r, struct fill *fill, struct error **err)
 {
-	int res = 0;
+	struct filling f = {.rebuild = r, .paste = PASTE_NONE, .some = fill->some};
 
-	while (res == 0 && fill->more && fill->frame.run_count &&
-	       fill->frame.runs[0].object < MEMORY_OBJECT(0))
-		res = fill_frame(r, NULL, fill, err);
-	return res;
+	return fill_frames(&f, fill, err);
 }
 
 int fill_known_contents(struct rebuild *r, struct fill *fill, struct error **err)
@@ -139,14 +143,44 @@ int fill_known_contents(struct rebuild *r, struct fill *fill, struct error **err
 	return fill_contents(r, fill, err);
 }
 
-int fill_memory(struct rebuild *r, struct rebuilt_task *t, struct fill *fill, struct error **err)
+/* What has not changed since the parent was written. */
+static int fill_below(struct filling *f, const struct chain *c, struct fill *fill,
+		      struct error **err)
 {
+	const struct image_sink sink = {put, f};
+	const Rec__Memory *m = f->task->memory;
+	uint64_t bytes = 0;
+	int res;
+
+	for (size_t i = 0; i < m->n_unchanged; i++)
+		bytes += m->unchanged[i]->end - m->unchanged[i]->start;
+	res = bytes ? expect(f, fill, bytes, err) : 0;
+	return res < 0 || !bytes ? res : chain_pages(c, m, fill->pump, &sink, err);
+}
+
+int fill_memory(struct rebuild *r, struct rebuilt_task *t, const struct chain *c,
+		struct fill *fill, struct error **err)
+{
+	struct filling f __attribute__((cleanup(filling_end))) = {.rebuild = r, .task = t};
+	int res = paste_begin(&f.paste, t, err);
+
+	if (res == 0)
+		res = fill_frames(&f, fill, err);
+	return res < 0 ? res : fill_below(&f, c, fill, err);
+}
+
+static int pass_frame(struct fill *fill, struct error **err)
+{
+	struct image_file file;
 	int res = 0;
 
-	while (res == 0 && fill->more && fill->frame.run_count &&
-	       fill->frame.runs[0].object == MEMORY_OBJECT(t->record->pid))
-		res = fill_frame(r, t, fill, err);
-	return res;
+	/* It was verified when the first task was filled. */
+	if (image_reader_file(fill->reader, &file))
+		res = image_reader_leave_data(fill->reader, err);
+	if (res == 0)
+		res = image_reader_next(fill->reader, &fill->frame, err);
+	fill->more = res > 0;
+	return res < 0 ? res : 0;
 }
 
 int fill_skip(struct rebuild *r, struct fill *fill, struct error **err)
@@ -158,17 +192,15 @@ int fill_skip(struct rebuild *r, struct fill *fill, struct error **err)
 	vec_each(t, &r->tasks)
 		others += (*t)->memory && *t != r->tasks.items[0];
 	while (res == 0 && fill->more && others && fill->frame.run_count &&
-	       fill->frame.runs[0].object == object) {
-		res = image_reader_next(fill->reader, &fill->frame, err);
-		fill->more = res > 0;
-		res = res < 0 ? res : 0;
-	}
+	       fill->frame.runs[0].object == object)
+		res = pass_frame(fill, err);
 	fill->more = fill->more && others;
 	return res;
 }
 
-int fill_end(const struct fill *fill, struct error **err)
+int fill_end(struct fill *fill, struct error **err)
 {
+	fill_free(fill);
 	return fill->more ? refuse(err, EBADMSG, NULL,
 				   "the image has memory of a process that it does not have, or not in "
 				   "its turn")

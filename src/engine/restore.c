@@ -79,6 +79,7 @@ void work_end(struct work *w)
 	if (w->limit_raised)
 		setrlimit(RLIMIT_NOFILE, &w->files);
 	chain_free(&w->chain);
+	fill_free(&w->fill);
 	image_reader_freep(&w->reader);
 	plan_free(&w->plan);
 	rebuild_free(&w->rebuild);
@@ -201,27 +202,6 @@ static bool has_ended_children(const struct rebuild *r, const struct rebuilt_tas
 	return false;
 }
 
-struct below {
-	struct rebuild *rebuild;
-	const struct rebuilt_task *task;
-};
-
-static int fill_from_below(void *arg, const struct page_run *run, const char *data,
-			   struct error **err)
-{
-	const struct below *b = arg;
-
-	return fill_run(b->rebuild, b->task, run, data, err);
-}
-
-int fill_below(struct rebuild *r, struct rebuilt_task *t, const struct chain *c,
-	       struct error **err)
-{
-	struct below below = {r, t};
-
-	return chain_pages(c, t->memory, fill_from_below, &below, err);
-}
-
 /* Zombies have no memory, and who shares another's has it already. */
 static int build_memory(struct work *w, struct rebuilt_task *t, struct error **err)
 {
@@ -236,8 +216,7 @@ static int build_memory(struct work *w, struct rebuilt_task *t, struct error **e
 	/* The first one's is in the template. */
 	if (w->template && t == r->tasks.items[0])
 		return fill_skip(r, &w->fill, err);
-	res = fill_memory(r, t, &w->fill, err);
-	return res < 0 ? res : fill_below(r, t, &w->chain, err);
+	return fill_memory(r, t, &w->chain, &w->fill, err);
 }
 
 static void note_main_thread(struct rebuilt_task *t)

@@ -198,24 +198,28 @@ static int verify_below(const char *image, const Rec__Parent *parent, struct err
 	return r;
 }
 
+static int find_parent(void *arg, const struct image_frame *frame, struct error **err)
+{
+	ProtobufCMessage **parent = arg;
+
+	if (frame->type != TAG_PARENT || *parent)
+		return 0;
+	return image_unpack(frame, record_schema(TAG_PARENT), parent, err);
+}
+
 int engine_verify(const char *image, struct image_stats *ret_stats,
 		  struct image_identity *ret_identity, struct error **err)
 {
 	cleanup_image_reader struct image_reader *reader = NULL;
 	ProtobufCMessage *parent = NULL;
-	struct image_frame frame;
 	int r = image_reader_open(&reader, image, err);
 
-	if (r < 0)
-		return r;
-	while ((r = image_reader_next(reader, &frame, err)) > 0) {
-		if (frame.type == TAG_PARENT && !parent)
-			r = image_unpack(&frame, record_schema(TAG_PARENT), &parent, err);
-		if (r < 0)
-			break;
+	if (r == 0)
+		r = image_verify_rest(reader, find_parent, &parent, err);
+	if (r == 0) {
+		*ret_stats = *image_reader_stats(reader);
+		*ret_identity = image_reader_identity(reader);
 	}
-	*ret_stats = *image_reader_stats(reader);
-	*ret_identity = image_reader_identity(reader);
 	if (r == 0 && parent)
 		r = verify_below(image, (Rec__Parent *)parent, err);
 	if (parent)

@@ -167,9 +167,7 @@ static int make_process(struct template *t, struct fill *fill, struct error **er
 	if (res == 0)
 		res = build_space(r, t->task, t->task->injection, err);
 	if (res == 0)
-		res = fill_memory(r, t->task, fill, err);
-	if (res == 0)
-		res = fill_below(r, t->task, &t->chain, err);
+		res = fill_memory(r, t->task, &t->chain, fill, err);
 	if (res == 0)
 		res = collapse(t->task, err);
 	if (res == 0)
@@ -178,7 +176,7 @@ static int make_process(struct template *t, struct fill *fill, struct error **er
 }
 
 /* Of a single process: the image was read to its end, and verified. */
-static int end_fill(const struct rebuild *r, const struct fill *fill, struct error **err)
+static int end_fill(const struct rebuild *r, struct fill *fill, struct error **err)
 {
 	vec_each(t, &r->tasks)
 		if ((*t)->memory && *t != r->tasks.items[0])
@@ -190,7 +188,7 @@ int template_make(struct template *ret, const char *image, const struct restore_
 		  struct error **err)
 {
 	cleanup_image_reader struct image_reader *reader = NULL;
-	struct fill fill = {0};
+	cleanup_fill struct fill fill = {0};
 	int res;
 
 	*ret = (struct template){.rebuild = {.options = o, REBUILD_INIT}};

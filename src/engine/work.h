@@ -41,10 +41,6 @@ void work_end(struct work *w);
 /* Processes of ours that never ran. */
 void end_tasks(struct rebuild *r);
 
-/* What of a task's memory stands in the images below. */
-int fill_below(struct rebuild *r, struct rebuilt_task *t, const struct chain *c,
-	       struct error **err);
-
 /* One description, out of the way of 0, 1 and 2. */
 int open_file(struct rebuild *r, struct rebuilt_file *f, struct error **err);
 

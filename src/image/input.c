@@ -20,6 +20,7 @@ static int cannot_open(const char *shown, int errnum, struct error **err)
 static int set_up(struct image_input *in, const char *name, struct error **err)
 {
 	struct stat st;
+	off_t at;
 
 	in->shown = strdup(name);
 	in->ahead = malloc(AHEAD_SIZE);
@@ -29,7 +30,9 @@ static int set_up(struct image_input *in, const char *name, struct error **err)
 		return cannot_open(name, errno, err);
 	if (S_ISDIR(st.st_mode))
 		return cannot_open(name, EISDIR, err);
-	in->seekable = S_ISREG(st.st_mode) && lseek(in->fd, 0, SEEK_CUR) >= 0;
+	at = S_ISREG(st.st_mode) ? lseek(in->fd, 0, SEEK_CUR) : -1;
+	in->seekable = at >= 0;
+	in->base = at >= 0 ? (uint64_t)at : 0;
 	if (in->seekable)
 		posix_fadvise(in->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return 0;

@@ -15,6 +15,7 @@ struct image_input {
 	char *shown; /* what sentences call it */
 	int fd;
 	bool seekable;
+	uint64_t base;   /* where the stream began in a file that is seekable */
 	uint64_t offset; /* of the next byte, counted from where the stream began */
 	uint8_t *ahead;  /* what was read but not asked for yet */
 	size_t ahead_at, ahead_len;

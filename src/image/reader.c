@@ -4,13 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
-#include <zstd.h>
 
 #include "base/str.h"
 #include "image/input.h"
 
-#define BUFFER_ALIGN ((size_t)2 << 20) /* a huge page, where the kernel gives one */
-#define STEP ((size_t)256 << 10)       /* hashed while it is still in the cache */
+#define STEP IMAGE_PIECE /* hashed while it is still in the cache */
 /* A record's buffer starts with this and doubles as its bytes arrive. */
 #define RECORD_STEP ((size_t)64 << 10)
 #define TABLE_SIZE (IMAGE_MAX_RUNS * IMAGE_RUN_SIZE + ((size_t)1 << IMAGE_MAX_PAGE_SHIFT))
@@ -28,14 +26,19 @@ struct image_reader {
 	bool skip_data;
 	bool sought; /* frames were left out: END cannot be checked */
 	uint64_t frames;
+	uint64_t frame_at; /* where the present one begins */
 	XXH3_state_t *chain; /* over all headers */
 	XXH3_state_t *hash;  /* over one payload */
 	uint8_t *record;
 	size_t record_room;
 	uint8_t *table; /* runs and padding, as stored */
 	struct page_run *runs;
-	uint8_t *buffer, *compressed;
-	ZSTD_DCtx *zstd;
+	/* The data of the last memory frame that nobody has taken yet. */
+	struct image_stored stored;
+	size_t run_count;
+	uint64_t left;
+	struct image_decoder *decoder;
+	uint8_t *piece;
 	struct image_identity identity;
 	struct image_stats stats;
 };
@@ -43,15 +46,15 @@ struct image_reader {
 /* What the present frame is called in sentences. */
 static char *frame_name(const struct image_reader *r, const struct image_frame_header *h)
 {
-	unsigned long long n = r->frames;
+	unsigned long long n = r->frames, at = r->frame_at;
 
 	if (!h)
-		return str_format("frame %llu", n);
+		return str_format("frame %llu (at byte %llu)", n, at);
 	if (h->type == IMAGE_TYPE_MEMORY)
-		return str_format("frame %llu (memory)", n);
+		return str_format("frame %llu (memory, at byte %llu)", n, at);
 	if (h->type == IMAGE_TYPE_END)
-		return str_format("frame %llu (end)", n);
-	return str_format("frame %llu (record %u)", n, h->type);
+		return str_format("frame %llu (end, at byte %llu)", n, at);
+	return str_format("frame %llu (record %u, at byte %llu)", n, h->type, at);
 }
 
 static int damaged(const struct image_reader *r, const struct image_frame_header *h,
@@ -63,14 +66,17 @@ static int damaged(const struct image_reader *r, const struct image_frame_header
 		      frame ? frame : "a frame", why);
 }
 
-static int truncated(const struct image_reader *r, bool in_frame, struct error **err)
+static int truncated(const struct image_reader *r, uint64_t frame, struct error **err)
 {
-	if (!in_frame)
-		return refuse(err, EBADMSG, NULL,
-			      "%s ends after %llu frames without an end mark: it was not written "
-			      "completely", r->in.shown, (unsigned long long)r->frames);
 	return refuse(err, EBADMSG, NULL,
 		      "%s ends in the middle of frame %llu: it was not written completely",
+		      r->in.shown, (unsigned long long)frame);
+}
+
+static int unended(const struct image_reader *r, struct error **err)
+{
+	return refuse(err, EBADMSG, NULL,
+		      "%s ends after %llu frames without an end mark: it was not written completely",
 		      r->in.shown, (unsigned long long)r->frames);
 }
 
@@ -89,7 +95,7 @@ static int read_payload(struct image_reader *r, uint8_t *buf, size_t len, struct
 		if (n < 0)
 			return (int)n;
 		if ((size_t)n < step)
-			return truncated(r, true, err);
+			return truncated(r, r->frames, err);
 		XXH3_64bits_update(r->hash, buf, step);
 		buf += step;
 		len -= step;
@@ -169,65 +175,113 @@ static ssize_t read_runs(struct image_reader *r, const struct image_frame_header
 	return (ssize_t)data_at;
 }
 
-static int have_buffers(struct image_reader *r, const struct image_memory *m, struct error **err)
-{
-	if (!r->buffer)
-		r->buffer = aligned_alloc(BUFFER_ALIGN, IMAGE_MAX_RAW);
-	if (m->encoding == IMAGE_MEMORY_ZSTD && !r->compressed)
-		r->compressed = malloc(IMAGE_MAX_RAW);
-	if (m->encoding == IMAGE_MEMORY_ZSTD && !r->zstd)
-		r->zstd = ZSTD_createDCtx();
-	if (!r->buffer || (m->encoding == IMAGE_MEMORY_ZSTD && (!r->compressed || !r->zstd)))
-		return no_memory(r, err);
-	return 0;
-}
-
-/* Reads stored bytes of data; the result is in r->buffer, verified. */
-static int read_data(struct image_reader *r, const struct image_frame_header *h,
-		     const struct image_memory *m, size_t stored, struct error **err)
-{
-	bool packed = m->encoding == IMAGE_MEMORY_ZSTD;
-	int n = have_buffers(r, m, err);
-
-	if (n >= 0)
-		n = read_payload(r, packed ? r->compressed : r->buffer, stored, err);
-	if (n >= 0)
-		n = check_hash(r, h, err);
-	if (n < 0 || !packed || r->skip_data)
-		return n;
-	if (ZSTD_decompressDCtx(r->zstd, r->buffer, (size_t)m->raw_length, r->compressed,
-				stored) != m->raw_length)
-		return damaged(r, h, "the data cannot be decompressed", err);
-	return 0;
-}
-
+/* The data itself is had later: image_reader_data() and others. */
 static int read_memory(struct image_reader *r, const struct image_frame_header *h,
 		       struct image_frame *frame, struct error **err)
 {
 	uint64_t at = r->in.offset;
 	struct image_memory m;
-	ssize_t data_at = read_runs(r, h, &m, err), n;
-	size_t stored;
+	ssize_t data_at = read_runs(r, h, &m, err);
 
 	if (data_at < 0)
 		return (int)data_at;
-	stored = (size_t)h->length - (size_t)data_at;
-	if (r->skip_data && r->in.seekable)
-		n = image_input_skip(&r->in, stored, err);
-	else
-		n = read_data(r, h, &m, stored, err);
-	if (n < 0)
-		return (int)n;
+	r->stored = (struct image_stored){
+		.index = r->frames,
+		.payload_offset = at,
+		.length = h->length,
+		.hash = h->hash,
+		.table_hash = XXH3_64bits_digest(r->hash),
+		.data_at = (size_t)data_at,
+		.raw_length = (size_t)m.raw_length,
+		.encoding = m.encoding,
+	};
+	r->run_count = m.run_count;
+	r->left = h->length - (size_t)data_at;
 	frame->runs = r->runs;
 	frame->run_count = m.run_count;
-	frame->data = r->skip_data ? NULL : r->buffer;
-	frame->raw_length = (size_t)m.raw_length;
-	frame->data_offset = m.encoding == IMAGE_MEMORY_RAW ? at + (size_t)data_at : 0;
+	frame->stored = r->stored;
 	r->stats.memory_frames++;
 	r->stats.pages += m.raw_length >> r->header.page_shift;
 	r->stats.raw_bytes += m.raw_length;
-	r->stats.stored_bytes += stored;
+	r->stats.stored_bytes += r->left;
 	return 1;
+}
+
+int image_reader_stored_data(struct image_reader *r, void *buf, size_t len, struct error **err)
+{
+	ssize_t n;
+
+	if (len > r->left)
+		return fail(err, EINVAL, "%s has no more data in frame %llu", r->in.shown,
+			    (unsigned long long)r->stored.index);
+	n = image_input_read(&r->in, buf, len, err);
+	if (n >= 0 && (size_t)n < len)
+		n = truncated(r, r->stored.index, err);
+	if (n < 0) {
+		r->state = BROKEN;
+		return (int)n;
+	}
+	r->left -= len;
+	return 0;
+}
+
+const void *image_reader_hash(const struct image_reader *r)
+{
+	return r->hash;
+}
+
+int image_reader_leave_data(struct image_reader *r, struct error **err)
+{
+	ssize_t n = image_input_skip(&r->in, (size_t)r->left, err);
+
+	r->left = 0;
+	return n < 0 ? (int)n : 0;
+}
+
+bool image_reader_file(const struct image_reader *r, struct image_file *ret)
+{
+	*ret = (struct image_file){r->in.shown, r->in.fd, r->in.base};
+	return r->in.seekable;
+}
+
+static int decode_data(struct image_reader *r, const struct image_sink *sink, struct error **err)
+{
+	struct image_data what = {r->in.shown, r->stored, r->runs, r->run_count, *sink};
+	int n = r->decoder ? 0 : image_decoder_new(&r->decoder, err);
+
+	if (!r->piece)
+		r->piece = malloc(IMAGE_PIECE);
+	if (n == 0 && !r->piece)
+		n = no_memory(r, err);
+	if (n == 0)
+		image_decoder_begin(r->decoder, &what, r->hash);
+	while (n == 0 && r->left) {
+		size_t len = r->left < IMAGE_PIECE ? (size_t)r->left : IMAGE_PIECE;
+
+		n = image_reader_stored_data(r, r->piece, len, err);
+		if (n == 0)
+			n = image_decoder_feed(r->decoder, r->piece, len, err);
+	}
+	return n < 0 ? n : image_decoder_end(r->decoder, err);
+}
+
+int image_reader_data(struct image_reader *r, const struct image_sink *sink, struct error **err)
+{
+	int n = decode_data(r, sink, err);
+
+	if (n < 0)
+		r->state = BROKEN;
+	return n;
+}
+
+/* Of the frame before, what nobody wanted. */
+static int pass_data(struct image_reader *r, struct error **err)
+{
+	if (!r->left)
+		return 0;
+	if (r->skip_data && r->in.seekable)
+		return image_reader_leave_data(r, err);
+	return image_reader_data(r, &(struct image_sink){0}, err);
 }
 
 static int read_end(struct image_reader *r, const struct image_frame_header *h,
@@ -271,7 +325,7 @@ static int read_frame_header(struct image_reader *r, struct image_frame_header *
 	if (n < 0)
 		return (int)n;
 	if ((size_t)n < sizeof bytes)
-		return truncated(r, n > 0, err);
+		return n > 0 ? truncated(r, r->frames, err) : unended(r, err);
 	if (!image_frame_header_decode(bytes, ret))
 		return damaged(r, NULL, "the checksum of its header does not match", err);
 	if (ret->flags & IMAGE_FRAME_MUST_KNOW_FLAGS & ~IMAGE_FRAME_KNOWN_FLAGS)
@@ -288,8 +342,10 @@ static int read_frame(struct image_reader *r, struct image_frame *ret, struct er
 {
 	struct image_frame frame = {.index = r->frames, .file_offset = r->in.offset};
 	struct image_frame_header h;
-	int n = read_frame_header(r, &h, err);
+	int n;
 
+	r->frame_at = r->in.offset;
+	n = read_frame_header(r, &h, err);
 	if (n < 0)
 		return n;
 	frame.type = h.type;
@@ -330,9 +386,11 @@ int image_reader_next(struct image_reader *r, struct image_frame *ret, struct er
 		return fail(err, EBADMSG, "%s was given up after an earlier failure", r->in.shown);
 	if (r->state == ENDED)
 		return 0;
-	do
-		n = read_frame(r, ret, err);
-	while (n > 1);
+	n = pass_data(r, err);
+	if (n == 0)
+		do
+			n = read_frame(r, ret, err);
+		while (n > 1);
 	if (n < 0)
 		r->state = BROKEN;
 	return n;
@@ -407,12 +465,11 @@ void image_reader_free(struct image_reader *r)
 	image_input_close(&r->in);
 	XXH3_freeState(r->chain);
 	XXH3_freeState(r->hash);
-	ZSTD_freeDCtx(r->zstd);
 	free(r->record);
 	free(r->table);
 	free(r->runs);
-	free(r->buffer);
-	free(r->compressed);
+	free(r->piece);
+	image_decoder_free(r->decoder);
 	free(r);
 }
 
@@ -431,6 +488,7 @@ int image_reader_seek(struct image_reader *r, uint64_t file_offset, struct error
 {
 	int n = image_input_seek(&r->in, file_offset, err);
 
+	r->left = 0;
 	r->sought = true;
 	r->state = n < 0 ? BROKEN : READING;
 	return n;
@@ -451,22 +509,7 @@ struct image_identity image_reader_identity(const struct image_reader *r)
 	return r->identity;
 }
 
-int image_verify(const char *path, struct image_stats *ret_stats,
-		 struct image_identity *ret_identity, struct error **err)
+const char *image_reader_name(const struct image_reader *r)
 {
-	cleanup_image_reader struct image_reader *r = NULL;
-	struct image_frame frame;
-	int n = image_reader_open(&r, path, err);
-
-	if (n < 0)
-		return n;
-	while ((n = image_reader_next(r, &frame, err)) > 0)
-		;
-	if (n < 0)
-		return n;
-	if (ret_stats)
-		*ret_stats = r->stats;
-	if (ret_identity)
-		*ret_identity = r->identity;
-	return 0;
+	return r->in.shown;
 }

@@ -14,7 +14,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "image/frame.h"
+#include "image/decode.h"
 
 struct image_reader;
 
@@ -28,12 +28,10 @@ struct image_frame {
 	const uint8_t *payload;
 	size_t length;
 
-	/* Memory. */
+	/* Memory: where, and how its data is stored. */
 	const struct page_run *runs;
 	size_t run_count;
-	const void *data; /* page-aligned; NULL when it was skipped */
-	size_t raw_length;
-	uint64_t data_offset; /* of raw data, likewise; 0: compressed */
+	struct image_stored stored;
 };
 
 /* path "-" is standard input; a FIFO will do as well. */
@@ -48,17 +46,20 @@ void image_reader_freep(struct image_reader **r);
 #define cleanup_image_reader __attribute__((cleanup(image_reader_freep)))
 
 /*
- * From now on memory frames come without their data.  In a regular file it is
- * not even read: then the hash of a memory frame is not verified (its runs
- * are still checked), while records and the identity are.
+ * From now on the data of memory frames is passed over.  In a regular file it is not even read:
+ * then the hash of a memory frame is not verified (its runs are still checked), while
+ * records and the identity are.
  */
 void image_reader_skip_data(struct image_reader *r);
 
 /*
- * 1: *ret is a verified frame, valid until the next call.  0: END; it and the
- * absence of anything behind it were verified.  Negative: no image, a damaged
- * one, or a failure to read.  The caller refuses an unknown record tag unless
- * flags has IMAGE_FRAME_OPTIONAL.
+ * 1: *ret is a frame, valid until the next call: a verified record, or a memory frame without
+ * its data.  0: END; it and the absence of anything behind it were verified.
+ * Negative: no image, a damaged one, or a failure to read.  The caller refuses an unknown
+ * record tag unless flags has IMAGE_FRAME_OPTIONAL.
+ *
+ * The data of a memory frame is had by one of the three calls below (image/pump.h makes them);
+ * else the next call verifies it, unless it shall be skipped.
  */
 int image_reader_next(struct image_reader *r, struct image_frame *ret, struct error **err);
 
@@ -68,6 +69,23 @@ int image_reader_next(struct image_reader *r, struct image_frame *ret, struct er
  * nothing about the whole.
  */
 int image_reader_seek(struct image_reader *r, uint64_t file_offset, struct error **err);
+
+/* Here and now: the data goes to the sink, verified when this returns 0. */
+int image_reader_data(struct image_reader *r, const struct image_sink *sink, struct error **err);
+
+/*
+ * Somebody else reads it from the file (image_decoder_read()), now or later: it is passed over.
+ * For images that can be read anywhere only, which image_reader_file() tells.
+ */
+int image_reader_leave_data(struct image_reader *r, struct error **err);
+bool image_reader_file(const struct image_reader *r, struct image_file *ret);
+
+/*
+ * The next len of its bytes as they are stored; there must be so many.  Not verified: that is
+ * image_decoder_feed(), which begins with image_reader_hash().
+ */
+int image_reader_stored_data(struct image_reader *r, void *buf, size_t len, struct error **err);
+const void *image_reader_hash(const struct image_reader *r);
 
 const struct image_header *image_reader_header(const struct image_reader *r);
 /* What was read so far. */
@@ -82,6 +100,17 @@ struct image_identity image_reader_identity(const struct image_reader *r);
  */
 int image_unpack(const struct image_frame *frame, const ProtobufCMessageDescriptor *d,
 		 ProtobufCMessage **ret, struct error **err);
+
+/* What it is called in sentences. */
+const char *image_reader_name(const struct image_reader *r);
+
+/*
+ * Reads and verifies all that is left of an image, the data of its memory with all processors.
+ * Each record is shown to record(), which may be NULL.
+ */
+int image_verify_rest(struct image_reader *r,
+		      int (*record)(void *arg, const struct image_frame *frame, struct error **err),
+		      void *arg, struct error **err);
 
 /* Reads all of an image and says whether it is whole.  Both results may be NULL. */
 int image_verify(const char *path, struct image_stats *ret_stats,

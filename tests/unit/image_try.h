@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,44 @@ static inline int read_all_fd(int fd, bool skip, struct error **err)
 	/* A failed or ended reader stays so. */
 	assert_true(image_reader_next(r, &frame, NULL) == 0 ? n == 0 : n < 0);
 	return n;
+}
+
+/* The data of a memory frame, as a sink gathers it; runs in any order. */
+struct gathered {
+	const struct image_frame *frame;
+	uint8_t *bytes;
+};
+
+static inline int gather_part(void *arg, const struct page_run *part, const void *data,
+			      struct error **err)
+{
+	const struct gathered *g = arg;
+	size_t at = 0;
+
+	(void)err;
+	for (size_t i = 0; i < g->frame->run_count; at += g->frame->runs[i++].length) {
+		const struct page_run *run = &g->frame->runs[i];
+
+		if (run->object != part->object || part->offset < run->offset ||
+		    part->offset - run->offset >= run->length)
+			continue;
+		assert_true(part->length <= run->length - (part->offset - run->offset));
+		memcpy(g->bytes + at + (part->offset - run->offset), data, part->length);
+		return 0;
+	}
+	fail_msg("a part that is in no run");
+	return -EINVAL;
+}
+
+/* Of the frame that the reader returned last; the caller frees it. */
+static inline uint8_t *frame_data(struct image_reader *r, const struct image_frame *frame)
+{
+	struct gathered g = {frame, malloc(frame->stored.raw_length)};
+	struct image_sink sink = {gather_part, &g};
+
+	assert_non_null(g.bytes);
+	assert_int_equal(image_reader_data(r, &sink, NULL), 0);
+	return g.bytes;
 }
 
 static inline int read_all(const void *bytes, size_t len, struct error **err)

@@ -90,7 +90,8 @@ static void write_big(struct image_writer *w, bool noise)
 
 static void check_big(struct image_reader *r, bool noise, bool raw)
 {
-	uint8_t *want = malloc(IMAGE_MAX_RAW);
+	uint8_t *want = malloc(IMAGE_MAX_RAW), *data;
+	const struct image_stored *stored;
 	struct image_frame frame;
 
 	fill_pages(want, IMAGE_MAX_RAW, noise);
@@ -104,16 +105,21 @@ static void check_big(struct image_reader *r, bool noise, bool raw)
 	assert_int_equal(frame.runs[1023].object, 1023);
 	assert_int_equal(frame.runs[1023].offset, 1023 * PAGE);
 	assert_int_equal(frame.runs[1023].length, 2 * PAGE);
-	assert_int_equal(frame.raw_length, IMAGE_MAX_RAW);
-	assert_memory_equal(frame.data, want, IMAGE_MAX_RAW);
-	assert_int_equal((uintptr_t)frame.data % PAGE, 0);
-	assert_int_equal(frame.data_offset != 0, raw);
-	assert_int_equal(frame.data_offset % PAGE, 0);
+	stored = &frame.stored;
+	assert_int_equal(stored->raw_length, IMAGE_MAX_RAW);
+	assert_int_equal(stored->encoding, raw ? IMAGE_MEMORY_RAW : IMAGE_MEMORY_ZSTD);
+	if (raw)
+		assert_int_equal((stored->payload_offset + stored->data_at) % PAGE, 0);
+	data = frame_data(r, &frame);
+	assert_memory_equal(data, want, IMAGE_MAX_RAW);
+	free(data);
 	assert_int_equal(image_reader_next(r, &frame, NULL), 1);
 	assert_task(&frame);
 	assert_int_equal(image_reader_next(r, &frame, NULL), 1);
 	assert_int_equal(frame.runs[0].offset, 1ULL << 40);
-	assert_int_equal(((const uint8_t *)frame.data)[PAGE - 1], 0x5a);
+	data = frame_data(r, &frame);
+	assert_int_equal(data[PAGE - 1], 0x5a);
+	free(data);
 	assert_int_equal(image_reader_next(r, &frame, NULL), 0);
 	assert_int_equal(image_reader_next(r, &frame, NULL), 0);
 	free(want);
@@ -215,18 +221,16 @@ static void test_skip_data(void **state)
 	write_big(w, true);
 	assert_int_equal(image_reader_open(&r, "a.stasis", NULL), 0);
 	image_reader_skip_data(r);
-	while ((n = image_reader_next(r, &frame, NULL)) > 0) {
-		assert_true(frame.type != IMAGE_TYPE_MEMORY || frame.data == NULL);
+	while ((n = image_reader_next(r, &frame, NULL)) > 0)
 		if (frame.type == IMAGE_TYPE_MEMORY)
-			at = frame.data_offset;
-	}
+			at = frame.stored.payload_offset + frame.stored.data_at;
 	assert_int_equal(n, 0);
 	wi = image_writer_identity(w);
 	ri = image_reader_identity(r);
 	assert_memory_equal(&wi, &ri, sizeof wi);
 	assert_memory_equal(image_writer_stats(w), image_reader_stats(r), sizeof(struct image_stats));
 
-	/* What data_offset says is where the data is, and nobody looked at it. */
+	/* What the frame says is where the data is, and nobody looked at it. */
 	fd = open("a.stasis", O_RDWR);
 	n = 0;
 	assert_int_equal(fd_pread(fd, &n, 1, at), 1);

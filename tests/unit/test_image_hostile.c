@@ -69,16 +69,16 @@ static void test_sentences(void **state)
 
 	(void)state;
 	b.at[b.len - IMAGE_END_SIZE - IMAGE_FRAME_HEADER_SIZE - 1] ^= 1;
-	assert_refused(&b, "x.stasis is damaged: in frame 2 (memory), the checksum does not match");
+	assert_refused(&b, "x.stasis is damaged: in frame 2 (memory, at byte 124), the checksum does not match");
 	b.len -= IMAGE_END_SIZE + IMAGE_FRAME_HEADER_SIZE;
 	b.at[b.len - 1] ^= 1;
 	assert_refused(&b, "x.stasis ends after 3 frames without an end mark");
 	b.len--;
 	assert_refused(&b, "x.stasis ends in the middle of frame 2: it was not written completely");
 	b.at[IMAGE_HEADER_SIZE + IMAGE_FRAME_HEADER_SIZE] ^= 1;
-	assert_refused(&b, "in frame 0 (record 2), the checksum does not match");
+	assert_refused(&b, "in frame 0 (record 2, at byte 32), the checksum does not match");
 	b.at[IMAGE_HEADER_SIZE] ^= 1;
-	assert_refused(&b, "in frame 0, the checksum of its header does not match");
+	assert_refused(&b, "in frame 0 (at byte 32), the checksum of its header does not match");
 }
 
 static void test_something_behind(void **state)

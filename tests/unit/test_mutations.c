@@ -195,7 +195,7 @@ static void pieces_read(struct pieces *p, const char *image)
 		if (frame.type == IMAGE_TYPE_MEMORY) {
 			it->run_count = frame.run_count;
 			it->runs = copy_of(frame.runs, frame.run_count * sizeof *frame.runs);
-			it->data = copy_of(frame.data, frame.raw_length);
+			it->data = frame_data(r, &frame);
 		} else {
 			assert_int_equal(image_unpack(&frame, record_schema(frame.type),
 						      &it->message, NULL), 0);
