@@ -18,6 +18,7 @@ struct beat {
 	_Atomic uint64_t work;    /* looks since the start */
 	_Atomic uint64_t order;   /* pages that are to be rewritten at once; 0 again when done */
 	_Atomic uint64_t rate;    /* pages that are to be rewritten a second, all the time */
+	_Atomic uint64_t rest;    /* whether it is to sleep, and leave the processor to others */
 };
 
 struct writer {
@@ -77,6 +78,8 @@ static void watch_the_clock(struct beat *b, const struct heap *heap)
 	struct writer w = {.heap = *heap};
 
 	for (uint64_t last = clock_now(), t;; last = t) {
+		for (; b->rest; last = clock_now())
+			usleep(1000);
 		t = clock_now();
 		if (t > last && t - last > b->gap) {
 			b->gap = t - last;

@@ -22,6 +22,7 @@ class User:
 
     def __init__(self):
         self.root = os.geteuid() == 0
+        self.processor_time = 0     # of what was run last
         self.id = random.randrange(20000, 60000) if self.root else os.getuid()
 
     def start(self, argv, cwd, as_root=False, stdin=subprocess.DEVNULL,
@@ -35,10 +36,13 @@ class User:
     def run(self, argv, cwd, as_root=False, stdin=subprocess.DEVNULL, watch=None):
         """What it printed.  Outputs are files: a pipe would be held by what is restored."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            before = children_seconds()
             process = self.start(argv, cwd, as_root, stdin, out, err)
             if watch:
                 watch(process)
-            check(argv, process.wait(), err)
+            status = process.wait()
+            self.processor_time = children_seconds() - before
+            check(argv, status, err)
             out.seek(0)
             return out.read().decode()
 
@@ -94,13 +98,14 @@ def busy_seconds():
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
+def children_seconds():
+    """Processor time of all children that we have waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def own_seconds():
-    """Ours, and that of all children that we have waited for."""
-    used = 0
-    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-        usage = resource.getrusage(who)
-        used += usage.ru_utime + usage.ru_stime
-    return used
+    return children_seconds() + time.process_time()
 
 
 class Weather:

@@ -1,5 +1,6 @@
 """The programs that are checkpointed, and what they see of themselves."""
 
+import contextlib
 import mmap
 import os
 import struct
@@ -19,7 +20,7 @@ HERE = Path(__file__).resolve().parent.parent
 class Beat:
     """The page in which a program writes what it sees of the clock (c/workload.c: struct beat)."""
 
-    FIELDS = ("now", "gap", "gap_end", "work", "order", "rate")
+    FIELDS = ("now", "gap", "gap_end", "work", "order", "rate", "rest")
 
     def __init__(self, path):
         with open(path, "r+b") as file:
@@ -83,6 +84,14 @@ class Program:
         if self.process.poll() is not None:
             raise Obstacle(f"the program ended with status {self.process.returncode}")
         return self.beat["now"]
+
+    @contextlib.contextmanager
+    def awake(self):
+        """Looks at the clock within the scope only, when others are measured meanwhile."""
+        self.beat["rest"] = 0
+        self.beat.longest_gap()
+        yield
+        self.beat["rest"] = 1
 
     @property
     def pid(self):

@@ -10,6 +10,7 @@ def life(bench, samples, tool, place, shape, mebibytes):
     with bench.program(shape, mebibytes, tool, place) as program:
         end_by_kill(samples, tool, program)
         samples.add(tool.name, "restore", program.restore())
+        samples.add(tool.name, "restore, processor time", bench.user.processor_time)
         size = samples.values[tool.name, "bytes"][-1]
         program.end_restored()
         if tool is not bench.stasis:
@@ -23,6 +24,7 @@ def life(bench, samples, tool, place, shape, mebibytes):
 def end_by_kill(samples, tool, program):
     took, size = timed(tool.save, program.pid, program.folder, kill=True)
     samples.add(tool.name, "kill", took)
+    samples.add(tool.name, "kill, processor time", program.bench.user.processor_time)
     samples.add(tool.name, "bytes", size)
     program.gone()
 
@@ -40,6 +42,10 @@ def rate(samples, who, what):
     return f"{size / seconds / 1e9:.2f} GB/s" if seconds and size else "-"
 
 
+def used(samples, what):
+    return f"processor time {samples.text('stasis', f'{what}, processor time')}"
+
+
 def kill_line(bench, samples, place, shape, mebibytes):
     share = samples.ratio(("write", "kill"), ("stasis", "kill"))
     return Line(f"checkpoint --kill, {mebibytes} MiB, {shape} pages, {place}",
@@ -48,7 +54,8 @@ def kill_line(bench, samples, place, shape, mebibytes):
                 + (f"{share * 100:.0f} %" if share else "-"),
                 "; ".join([f"write {samples.text('write', 'kill')}, "
                            f"{rate(samples, 'write', 'kill')}",
-                           *samples.beside("kill", *bench.peer_names)]),
+                           *samples.beside("kill", *bench.peer_names),
+                           used(samples, "kill")]),
                 at_least(share, 0.85))
 
 
@@ -61,7 +68,8 @@ def restore_line(bench, samples, place, shape, mebibytes, times):
     return Line(f"restore, {mebibytes} MiB, {shape} pages, {place}",
                 f"{times:g}x read(2), 1/4 of the peer's",
                 f"{samples.text('stasis', 'restore')}, " + (f"{speed:.2f}x" if speed else "-"),
-                "; ".join(floors + samples.beside("restore", *bench.peer_names)),
+                "; ".join(floors + samples.beside("restore", *bench.peer_names)
+                          + [used(samples, "restore")]),
                 both(at_least(speed, times), *[at_most(value, limit)] * (limit is not None)))
 
 

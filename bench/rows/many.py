@@ -18,8 +18,10 @@ def life(bench, samples, tool, shape, count):
         samples.add(tool.name, "pause" + key, program.beat.longest_gap())
         took, _ = timed(tool.save, program.pid, program.folder, kill=True)
         samples.add(tool.name, "kill" + key, took)
+        samples.add(tool.name, "kill" + key + " used", bench.user.processor_time)
         program.gone()
         samples.add(tool.name, "restore" + key, program.restore())
+        samples.add(tool.name, "restore" + key + " used", bench.user.processor_time)
 
 
 def measure_lives(bench, samples, shape, count):
@@ -31,6 +33,7 @@ def measure_lives(bench, samples, shape, count):
 def line_of(bench, samples, name, what, limit, bar, exponents=None):
     """what: "kill 100", or "kill" """
     beside = samples.beside(what, *bench.peer_names)
+    beside.append(f"processor time {samples.text('stasis', what + ' used')}")
     linear = None
     if exponents is not None:
         beside.append(f"growth n^{exponents:.2f}")

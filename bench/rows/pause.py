@@ -13,6 +13,10 @@ REWRITTEN = 40_000_000  # bytes a second
 def turn_of(bench, samples, tool, who, program, *options):
     """One checkpoint; then as long a time without one, to see what the scheduler does."""
     def turn():
+        with program.awake():
+            measure()
+
+    def measure():
         program.beat.forget()
         start = time.monotonic()
         if tool is bench.stasis:
@@ -26,6 +30,7 @@ def turn_of(bench, samples, tool, who, program, *options):
         program.beat.forget()
         time.sleep(min(took, 1))
         samples.add("nobody", "pause", program.beat.longest_gap())
+    program.beat["rest"] = 1
     return turn
 
 
