@@ -81,6 +81,7 @@ struct stasis_checkpoint_result {
 	uint64_t bytes;     /* of the image */
 	uint64_t memory;    /* bytes of memory in it, before compression */
 	uint64_t pause;     /* nanoseconds for which the program stood still */
+	uint64_t copied;    /* pages of its memory that were copied in that time */
 };
 
 /*

@@ -123,6 +123,7 @@ int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoi
 			.bytes = done.stats.bytes,
 			.memory = done.stats.raw_bytes,
 			.pause = done.pause_ns,
+			.copied = done.copied,
 		};
 
 		take(result, result->size, &res, sizeof res);

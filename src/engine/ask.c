@@ -21,8 +21,8 @@
 
 /* Indices of the engine's own questions. */
 struct questions {
-	uint32_t tid_address, brk;
-	uint64_t tid_address_at;
+	uint32_t tid_address, subreaper, brk;
+	uint64_t tid_address_at, subreaper_at;
 };
 
 static bool concerns(const struct kind *k, const struct thread *t)
@@ -35,6 +35,9 @@ static void ask_own(struct batch *b, struct questions *q)
 	q->tid_address_at = batch_space(b, sizeof(uint64_t));
 	q->tid_address = batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_GET_TID_ADDRESS,
 				    q->tid_address_at);
+	q->subreaper_at = batch_space(b, sizeof(int));
+	q->subreaper = batch_call(b, BATCH_MAY_FAIL, SYS_prctl, PR_GET_CHILD_SUBREAPER,
+				  q->subreaper_at);
 	q->brk = batch_call(b, 0, SYS_brk, 0);
 }
 
@@ -127,6 +130,9 @@ static int ask_thread(struct capture *c, struct thread *t, struct injection *in,
 		return r;
 	if (batch_result(b, q.tid_address) == 0)
 		memcpy(&m->clear_child_tid, batch_at(b, q.tid_address_at), sizeof(uint64_t));
+	t->task->adopts = t->task->ns_pid == 1 ||
+			  (batch_result(b, q.subreaper) == 0 &&
+			   *(const int *)batch_at(b, q.subreaper_at) != 0);
 	if (memory && t == task_leader(t->task))
 		memory->brk = (uint64_t)batch_result(b, q.brk);
 	return capture_states(c, t, b, asked, err);

@@ -30,6 +30,11 @@ struct session {
 	VEC(struct member) members; /* in the order of the tree */
 	struct sharing sharing;
 	Rec__Inventory inventory;
+	struct utsname uts;
+	char hostname[HOST_NAME_MAX + 1], *boot_id;
+	enum freeze freeze;
+	struct spool spool;
+	uint64_t copied; /* pages, within the pause */
 	struct rlimit files; /* as the caller has it */
 	bool limit_raised;
 	uint64_t stopped_at, went_on_at;
@@ -66,6 +71,8 @@ static void end_session(struct session *s)
 	let_go(s, 0);
 	vec_each(m, &s->members)
 		member_free(m);
+	spool_close(&s->spool);
+	free(s->boot_id);
 	vec_free(&s->members);
 	sharing_free(&s->sharing);
 	if (s->limit_raised)
@@ -169,6 +176,7 @@ static int begin(struct session *s, pid_t pid, bool only, struct error **err)
 			return fail(err, ENOMEM, "out of memory");
 		m->task = *task;
 		m->stopped = true;
+		m->snapshot = SNAPSHOT_NONE;
 	}
 	vec_each(m, &s->members)
 		m->in = &m->injection;
@@ -188,44 +196,145 @@ static int write_records(struct session *s, struct image_writer *w, struct error
 	return r;
 }
 
-static void fill_inventory(struct session *s, struct utsname *uts, char *hostname)
+static void fill_inventory(struct session *s)
 {
+	uname(&s->uts);
+	gethostname(s->hostname, sizeof s->hostname - 1);
 	rec__inventory__init(&s->inventory);
 	s->inventory.root_pid = (uint32_t)s->members.items[0].task->ns_pid;
 	s->inventory.version = (char *)STASIS_VERSION;
 	s->inventory.created = now(CLOCK_REALTIME);
 	s->inventory.monotonic = now(CLOCK_MONOTONIC);
 	s->inventory.boottime = now(CLOCK_BOOTTIME);
-	s->inventory.hostname = hostname;
-	s->inventory.kernel = uts->release;
-	s->inventory.machine = uts->machine;
+	s->inventory.hostname = s->hostname;
+	s->inventory.kernel = s->uts.release;
+	s->inventory.machine = s->uts.machine;
 	s->inventory.uid = getuid();
 	s->inventory.xfeatures = arch_xfeatures();
+	if (fd_slurp(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &s->boot_id) >= 0) {
+		s->boot_id[strcspn(s->boot_id, "\n")] = '\0';
+		s->inventory.boot_id = s->boot_id;
+	}
 }
 
-static int write_image(struct session *s, const struct checkpoint_options *o,
-		       struct image_writer *w, struct error **err)
+/* What memory the processes have inherited: their records tell it. */
+static int compare_memories(struct session *s, struct error **err)
 {
-	struct utsname uts;
-	cleanup_free char *boot_id = NULL;
-	char hostname[HOST_NAME_MAX + 1] = "";
-	int r;
+	int r = 0;
 
-	uname(&uts);
-	gethostname(hostname, sizeof hostname - 1);
-	fill_inventory(s, &uts, hostname);
-	if (fd_slurp(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &boot_id) >= 0) {
-		boot_id[strcspn(boot_id, "\n")] = '\0';
-		s->inventory.boot_id = boot_id;
-	}
-	r = write_records(s, w, err);
+	vec_each(m, &s->members)
+		if (r == 0 && m->task->parent)
+			r = member_inherit(m, member_of(s, m->task->parent), err);
+	return r;
+}
+
+static int write_all_but_memory(struct session *s, const struct checkpoint_options *o,
+				struct image_writer *w, struct error **err)
+{
+	int r = write_records(s, w, err);
+
 	/* Files before memory: a restore executes a deleted file before it fills memory. */
-	if (r == 0)
-		r = write_contents(w, o, &s->capture, err);
+	return r == 0 ? write_contents(w, o, &s->capture, err) : r;
+}
+
+static int write_memories(struct session *s, const struct checkpoint_options *o,
+			  struct image_writer *w, struct error **err)
+{
+	int r = 0;
+
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_write_memory(m, o, w, err);
 	return r;
+}
+
+/*
+ * A clone has no parent but whoever gets orphans.  A member that does would see it, and suspended
+ * filters would be there again, should we die while a member waits for its clone's maker.
+ */
+static bool may_clone(const struct session *s)
+{
+	vec_each(m, &s->members) {
+		const struct thread *leader = m->task->zombie ? NULL : task_leader(m->task);
+
+		if (m->task->adopts || (leader && leader->status.seccomp && !leader->wary))
+			return false;
+	}
+	return true;
+}
+
+static enum freeze how_to_freeze(const struct session *s, const struct checkpoint_options *o)
+{
+	struct freeze_facts facts = {
+		.goes_on = o->then == THEN_CONTINUE,
+		.may_clone = may_clone(s),
+	};
+
+	vec_each(m, &s->members)
+		if (m->memory)
+			snapshot_weigh(m->task, m->memory, &facts);
+	return choose_freeze(&facts);
+}
+
+/* What cannot be frozen, for whatever reason, is held: that needs nothing. */
+static int freeze(struct session *s, struct error **err)
+{
+	struct error *why = NULL;
+	int r = 0;
+
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = member_freeze(m, s->freeze, &s->spool, &s->copied, &why);
+	if (r == -ESRCH)
+		error_merge(err, &why);
+	if (r == 0 || r == -ESRCH)
+		return r;
+	error_free(why);
+	s->freeze = FREEZE_HOLD;
+	s->copied = 0;
+	vec_each(m, &s->members) {
+		snapshot_end(&m->snapshot);
+		r = member_open(m, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * The pause ends as soon as nothing of the tree can change any more what is saved of it.  Contents
+ * of files are copied before when they are small; else they are written before, and
+ * what comes before them in an image as well.
+ */
+static int write_image(struct session *s, const struct checkpoint_options *o,
+		       struct image_writer *w, struct error **err)
+{
+	bool held, compared;
+	int r = 0;
+
+	fill_inventory(s);
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = member_open(m, err);
+	if (r < 0)
+		return r;
+	s->freeze = how_to_freeze(s, o);
+	held = s->freeze == FREEZE_HOLD || !spool_contents(&s->spool, &s->capture);
+	/* Clones can be compared at leisure. */
+	compared = held || s->freeze == FREEZE_COPY;
+	if (compared)
+		r = compare_memories(s, err);
+	if (r == 0 && held)
+		r = write_all_but_memory(s, o, w, err);
+	if (r == 0)
+		r = freeze(s, err);
+	if (r == 0 && s->freeze != FREEZE_HOLD)
+		let_go(s, 0);
+	if (r == 0 && !compared)
+		r = compare_memories(s, err);
+	if (r == 0 && !held)
+		r = write_all_but_memory(s, o, w, err);
+	return r == 0 ? write_memories(s, o, w, err) : r;
 }
 
 /* The tree is gone before we say so: who waits for us may start it again at once. */
@@ -270,16 +379,13 @@ static int ask(struct session *s, struct error **err)
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_ask(&s->capture, m, err);
-	vec_each(m, &s->members)
-		if (r == 0 && m->task->parent)
-			r = member_inherit(m, member_of(s, m->task->parent), err);
 	return r;
 }
 
 int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct checkpoint_result *ret,
 		      struct error **err)
 {
-	struct session s __attribute__((cleanup(end_session))) = {0};
+	struct session s __attribute__((cleanup(end_session))) = {.spool = SPOOL_NONE};
 	cleanup_image_writer struct image_writer *w = NULL;
 	const struct image_writer_options wo = {.zstd_level = o->zstd_level};
 	int r;
@@ -305,6 +411,7 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 		return r;
 	if (ret) {
 		ret->stats = *image_writer_stats(w);
+		ret->copied = s.copied;
 		ret->pause_ns = s.went_on_at > s.stopped_at ? s.went_on_at - s.stopped_at : 0;
 	}
 	return 0;
@@ -312,7 +419,7 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 
 int engine_survey(pid_t pid, struct error **err)
 {
-	struct session s __attribute__((cleanup(end_session))) = {0};
+	struct session s __attribute__((cleanup(end_session))) = {.spool = SPOOL_NONE};
 	int r = begin(&s, pid, false, err);
 
 	return r < 0 ? r : look(&s, err);

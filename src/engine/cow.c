@@ -16,8 +16,7 @@
 
 /* One of the two processes. */
 struct side {
-	const struct task *task;
-	int pagemap;
+	const struct kin *kin;
 	uint64_t entries[CHUNK_PAGES];
 	unsigned char bytes[CHUNK_PAGES * ARCH_PAGE_SIZE];
 };
@@ -66,13 +65,14 @@ static int add_same(struct comparison *c, uint64_t start, uint64_t end)
 	return 0;
 }
 
-/*
- * By /proc/PID/mem: process_vm_readv(2) pins the pages, and the kernel gives a process a copy
- * of its own of a shared page before it is pinned (FOLL_UNSHARE).
- */
 static int read_side(struct side *s, uint64_t address, size_t size)
 {
-	return task_read_memory(s->task, address, s->bytes, size);
+	return source_read(s->kin->source, address, s->bytes, size);
+}
+
+static int read_entries(struct side *s, uint64_t start, size_t pages)
+{
+	return pagemap_read(s->kin->source->pagemap, start, pages, s->entries);
 }
 
 /* Pages that several processes have, at an address in both: the same ones when they are equal. */
@@ -92,20 +92,25 @@ static int compare_run(struct comparison *c, uint64_t start, size_t pages)
 	return r;
 }
 
+/* Every page of a frozen clone was shared: with the target. */
+static bool may_be_shared(const struct side *s, size_t i)
+{
+	return s->kin->source->frozen ? pagemap_is_own(s->entries[i])
+				      : pagemap_is_shared(s->entries[i]);
+}
+
 static bool may_be_same(const struct comparison *c, size_t i)
 {
-	uint64_t a = c->child.entries[i], b = c->parent.entries[i];
-
-	return pagemap_is_shared(a) && pagemap_is_shared(b) &&
-	       pagemap_frame(a) == pagemap_frame(b);
+	return may_be_shared(&c->child, i) && may_be_shared(&c->parent, i) &&
+	       pagemap_frame(c->child.entries[i]) == pagemap_frame(c->parent.entries[i]);
 }
 
 static int compare_chunk(struct comparison *c, uint64_t start, size_t pages)
 {
-	int r = pagemap_read(c->child.pagemap, start, pages, c->child.entries);
+	int r = read_entries(&c->child, start, pages);
 
 	if (r == 0)
-		r = pagemap_read(c->parent.pagemap, start, pages, c->parent.entries);
+		r = read_entries(&c->parent, start, pages);
 	for (size_t i = 0, n; i < pages && r == 0; i += n) {
 		bool same = may_be_same(c, i), known = pagemap_frame(c->child.entries[i]) != 0;
 		uint64_t at = start + i * ARCH_PAGE_SIZE;
@@ -127,7 +132,7 @@ static int compare_range(struct comparison *c, uint64_t start, uint64_t end)
 
 	c->limit = start;
 	c->pages.list.count = 0;
-	r = pagemap_private(c->child.pagemap, start, end, &c->pages);
+	r = source_ranges(c->child.kin->source, start, end, &c->pages);
 	for (size_t i = 0; i < c->pages.list.count && r == 0; i++) {
 		struct page_range range = c->pages.list.items[i];
 
@@ -163,10 +168,10 @@ static int compare_areas(struct comparison *c, const Rec__Memory *a, const Rec__
 	return r;
 }
 
-static int fill_record(const struct comparison *c, Rec__Memory *m)
+static int fill_record(const struct comparison *c, Rec__Range ***ret, size_t *ret_count)
 {
-	m->inherited = calloc(c->same.list.count + 1, sizeof *m->inherited);
-	if (!m->inherited)
+	*ret = calloc(c->same.list.count + 1, sizeof **ret);
+	if (!*ret)
 		return -ENOMEM;
 	vec_each(range, &c->same.list) {
 		Rec__Range *r = malloc(sizeof *r);
@@ -176,34 +181,28 @@ static int fill_record(const struct comparison *c, Rec__Memory *m)
 		rec__range__init(r);
 		r->start = range->start;
 		r->end = range->end;
-		m->inherited[m->n_inherited++] = r;
+		(*ret)[(*ret_count)++] = r;
 	}
 	return 0;
 }
 
-int find_inherited(const struct task *child, Rec__Memory *child_memory, const struct task *parent,
-		   const Rec__Memory *parent_memory, struct error **err)
+int find_inherited(const struct kin *child, const struct kin *parent, Rec__Range ***ret,
+		   size_t *ret_count, struct error **err)
 {
 	struct comparison *c = calloc(1, sizeof *c);
 	int r;
 
 	if (!c)
 		return fail(err, ENOMEM, "out of memory");
-	c->child.task = child;
-	c->child.pagemap = openat(child->proc, "pagemap", O_RDONLY | O_CLOEXEC);
-	c->parent.task = parent;
-	c->parent.pagemap = openat(parent->proc, "pagemap", O_RDONLY | O_CLOEXEC);
-	r = c->child.pagemap < 0 || c->parent.pagemap < 0
-		    ? -errno
-		    : compare_areas(c, child_memory, parent_memory);
+	c->child.kin = child;
+	c->parent.kin = parent;
+	r = compare_areas(c, child->memory, parent->memory);
 	if (r == 0)
-		r = fill_record(c, child_memory);
-	close_fdp(&c->child.pagemap);
-	close_fdp(&c->parent.pagemap);
+		r = fill_record(c, ret, ret_count);
 	vec_free(&c->pages.list);
 	vec_free(&c->same.list);
 	free(c);
 	return r == 0 ? 0
 		      : fail_errno(err, -r, "cannot compare the memory of processes %d and %d",
-				   child->pid, parent->pid);
+				   child->task->pid, parent->task->pid);
 }

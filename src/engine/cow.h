@@ -2,12 +2,21 @@
 #pragma once
 
 #include "base/error.h"
+#include "engine/source.h"
 #include "records.pb-c.h"
 #include "task/task.h"
 
+/* One of the two. */
+struct kin {
+	const struct task *task;
+	const Rec__Memory *memory;
+	const struct page_source *source;
+};
+
 /*
- * Fills child_memory->inherited with the pages that parent and child still share: such that a
- * fork(2) of the parent gives them to the child, and nothing of them needs to be saved.
+ * Makes the list of the pages that parent and child still share: such that a fork(2) of the parent
+ * gives them to the child, and nothing of them needs to be saved.  Of frozen clones nobody knows any
+ * more which pages were shared: those that hold the same are.
  */
-int find_inherited(const struct task *child, Rec__Memory *child_memory, const struct task *parent,
-		   const Rec__Memory *parent_memory, struct error **err);
+int find_inherited(const struct kin *child, const struct kin *parent, Rec__Range ***ret,
+		   size_t *ret_count, struct error **err);

@@ -30,6 +30,7 @@ struct checkpoint_options {
 struct checkpoint_result {
 	struct image_stats stats;
 	uint64_t pause_ns; /* how long the target stood still */
+	uint64_t copied;   /* pages of its memory that were copied meanwhile */
 };
 
 int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct checkpoint_result *ret,

@@ -19,6 +19,7 @@
 
 void member_free(struct member *m)
 {
+	snapshot_end(&m->snapshot);
 	if (m->record)
 		rec__task__free_unpacked(m->record, NULL);
 	if (m->memory)
@@ -113,6 +114,19 @@ int member_ask(struct capture *c, struct member *m, struct error **err)
 	return r;
 }
 
+int member_open(struct member *m, struct error **err)
+{
+	return m->memory ? snapshot_open(&m->snapshot, m->task, err) : 0;
+}
+
+int member_freeze(struct member *m, enum freeze how, struct spool *spool, uint64_t *copied,
+		  struct error **err)
+{
+	return m->memory ? snapshot_take(&m->snapshot, how, m->task, m->in, m->memory, spool, copied,
+					 err)
+			 : 0;
+}
+
 int member_inherit(struct member *m, const struct member *parent, struct error **err)
 {
 	int r;
@@ -120,7 +134,10 @@ int member_inherit(struct member *m, const struct member *parent, struct error *
 	/* Another executable has to be executed: nothing of the parent's memory outlives that. */
 	if (!m->memory || !parent->memory || m->record->executable != parent->record->executable)
 		return 0;
-	r = find_inherited(m->task, m->memory, parent->task, parent->memory, err);
+	r = find_inherited(&(struct kin){m->task, m->memory, snapshot_whole(&m->snapshot)},
+			   &(struct kin){parent->task, parent->memory,
+					 snapshot_whole(&parent->snapshot)},
+			   &m->memory->inherited, &m->memory->n_inherited, err);
 	if (r == 0 && m->memory->n_inherited)
 		m->record->copy_of = parent->record->pid;
 	return r;
@@ -140,7 +157,7 @@ int member_write_records(const struct member *m, struct image_writer *w, struct 
 int member_write_memory(const struct member *m, const struct checkpoint_options *o,
 			struct image_writer *w, struct error **err)
 {
-	return m->memory ? write_memory(w, o, m->task, m->memory, err) : 0;
+	return m->memory ? write_memory(w, o, m->task, m->memory, &m->snapshot, err) : 0;
 }
 
 int member_kill(const struct member *m, struct error **err)

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "engine/snapshot.h"
 #include "image/writer.h"
 #include "inject/inject.h"
 #include "records.pb-c.h"
@@ -15,6 +16,7 @@ struct member {
 	Rec__Task *record;
 	Rec__Memory *memory;   /* NULL: a zombie's, or another member has it */
 	Rec__Thread **threads; /* NULL at the end */
+	struct snapshot snapshot; /* of that memory */
 	bool stopped;
 };
 
@@ -34,7 +36,12 @@ int member_look(struct capture *c, struct member *m, struct error **err);
 /* What it must be asked for by injected calls. */
 int member_ask(struct capture *c, struct member *m, struct error **err);
 
-/* What of its memory it still shares with its parent. */
+/* Its memory is read from here on. */
+int member_open(struct member *m, struct error **err);
+/* It is kept as it is: see snapshot_take(). */
+int member_freeze(struct member *m, enum freeze how, struct spool *spool, uint64_t *copied,
+		  struct error **err);
+/* What of its memory it still shares with its parent; both are stopped, or have a snapshot. */
 int member_inherit(struct member *m, const struct member *parent, struct error **err);
 
 int member_write_records(const struct member *m, struct image_writer *w, struct error **err);

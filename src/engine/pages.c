@@ -171,55 +171,20 @@ static int write_range(struct frame_fill *f, uint64_t object, uint64_t start, ui
 }
 
 /* An address space that is being written. */
-struct memory_source {
+struct space_fill {
 	const struct task *task;
 	const Rec__Memory *memory;
-	int pagemap;
+	const struct snapshot *snapshot;
+	const struct page_source *source; /* of the area */
 	size_t inherited; /* ranges of memory->inherited before this one are passed */
 	struct page_ranges ranges;
 };
 
-/*
- * The fast way is process_vm_readv(2), but it pins the pages, and of a page that is shared since
- * fork(2) the process would be given a copy of its own for that (FOLL_UNSHARE).
- */
-static bool may_be_pinned(const struct memory_source *s, uint64_t address, size_t size)
-{
-	uint64_t entries[512];
-
-	for (size_t pages = size / ARCH_PAGE_SIZE, n; pages; pages -= n) {
-		n = pages < sizeof entries / sizeof *entries ? pages
-							     : sizeof entries / sizeof *entries;
-		if (pagemap_read(s->pagemap, address, n, entries) < 0)
-			return false;
-		for (size_t i = 0; i < n; i++)
-			if (pagemap_is_shared(entries[i]))
-				return false;
-		address += n * ARCH_PAGE_SIZE;
-	}
-	return true;
-}
-
-static int read_task_pages(const void *source, uint64_t address, void *buf, size_t size)
-{
-	const struct memory_source *s = source;
-
-	/* What the program itself may not read is read by force. */
-	if (may_be_pinned(s, address, size) &&
-	    task_peek(s->task, address, buf, size) == (ssize_t)size)
-		return 0;
-	return task_read_memory(s->task, address, buf, size);
-}
-
-static bool holds_private_memory(const Rec__Area *a)
-{
-	return !a->special && (a->flags & MAP_TYPE) == MAP_PRIVATE;
-}
-
-static int write_pages(struct frame_fill *f, const struct memory_source *s, uint64_t start,
+static int write_pages(struct frame_fill *f, const struct space_fill *s, uint64_t start,
 		       uint64_t end, struct error **err)
 {
-	int r = write_range(f, MEMORY_OBJECT(s->task->ns_pid), start, end, read_task_pages, s, err);
+	int r = write_range(f, MEMORY_OBJECT(s->task->ns_pid), start, end, source_read, s->source,
+			    err);
 
 	if (r == 0 || (err && *err))
 		return r;
@@ -228,7 +193,7 @@ static int write_pages(struct frame_fill *f, const struct memory_source *s, uint
 }
 
 /* All of the range but what the parent has as well. */
-static int write_own(struct frame_fill *f, struct memory_source *s, struct page_range range,
+static int write_own(struct frame_fill *f, struct space_fill *s, struct page_range range,
 		     struct error **err)
 {
 	const Rec__Memory *m = s->memory;
@@ -247,14 +212,15 @@ static int write_own(struct frame_fill *f, struct memory_source *s, struct page_
 	return r;
 }
 
-static int write_area(struct frame_fill *f, struct memory_source *s, const Rec__Area *a,
+static int write_area(struct frame_fill *f, struct space_fill *s, const Rec__Area *a,
 		      struct error **err)
 {
 	int r;
 
 	s->ranges.list.count = 0;
 	f->keep_zeros = a->file != 0;
-	r = pagemap_private(s->pagemap, a->start, a->end, &s->ranges);
+	s->source = snapshot_source(s->snapshot, a);
+	r = source_ranges(s->source, a->start, a->end, &s->ranges);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot see the pages at 0x%" PRIx64, a->start);
 	for (size_t i = 0; i < s->ranges.list.count && r == 0; i++)
@@ -263,17 +229,17 @@ static int write_area(struct frame_fill *f, struct memory_source *s, const Rec__
 }
 
 int write_memory(struct image_writer *w, const struct checkpoint_options *o,
-		 const struct task *task, const Rec__Memory *m, struct error **err)
+		 const struct task *task, const Rec__Memory *m, const struct snapshot *snapshot,
+		 struct error **err)
 {
-	cleanup_close int pagemap = open_pagemap(task, err);
-	struct memory_source s = {.task = task, .memory = m, .pagemap = pagemap};
+	struct space_fill s = {.task = task, .memory = m, .snapshot = snapshot};
 	struct frame_fill *f;
-	int r = pagemap < 0 ? pagemap : begin_frames(&f, w, o, err);
+	int r = begin_frames(&f, w, o, err);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < m->n_areas && r == 0; i++)
-		if (holds_private_memory(m->areas[i]))
+		if (area_is_private(m->areas[i]))
 			r = write_area(f, &s, m->areas[i], err);
 	if (r == 0)
 		r = flush_frame(f, err);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engine/engine.h"
+#include "engine/snapshot.h"
 #include "image/writer.h"
 #include "records.pb-c.h"
 #include "task/capture.h"
@@ -16,9 +17,10 @@
  */
 int capture_page_kinds(const struct task *task, Rec__Memory *m, struct error **err);
 
-/* Writes all private pages of the stopped task that are not zero. */
+/* Writes all private pages of the task that are not zero, as its snapshot has them. */
 int write_memory(struct image_writer *w, const struct checkpoint_options *o,
-		 const struct task *task, const Rec__Memory *m, struct error **err);
+		 const struct task *task, const Rec__Memory *m, const struct snapshot *snapshot,
+		 struct error **err);
 
 /* Writes the contents of files (deleted ones, memfds, shared memory). */
 int write_contents(struct image_writer *w, const struct checkpoint_options *o,

@@ -64,8 +64,8 @@ uint64_t batch_space(struct batch *b, size_t size)
 {
 	size_t at = (b->scratch_used + SCRATCH_ALIGN - 1) & ~(size_t)(SCRATCH_ALIGN - 1);
 
-	if (size > BATCH_DATA_SIZE - BATCH_SCRATCH_AT ||
-	    at > BATCH_DATA_SIZE - BATCH_SCRATCH_AT - size) {
+	if (size > BATCH_ASIDE_AT - BATCH_SCRATCH_AT ||
+	    at > BATCH_ASIDE_AT - BATCH_SCRATCH_AT - size) {
 		b->overflow = true;
 		at = 0;
 		size = 0;
@@ -97,7 +97,7 @@ void *batch_at(const struct batch *b, uint64_t address)
 bool batch_has_room(const struct batch *b, uint32_t entries, size_t scratch)
 {
 	return b->count + entries <= BATCH_ENTRIES &&
-	       b->scratch_used + scratch + SCRATCH_ALIGN * 4 <= BATCH_DATA_SIZE - BATCH_SCRATCH_AT;
+	       b->scratch_used + scratch + SCRATCH_ALIGN * 4 <= BATCH_ASIDE_AT - BATCH_SCRATCH_AT;
 }
 
 int64_t batch_result(const struct batch *b, uint32_t index)

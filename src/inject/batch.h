@@ -52,6 +52,9 @@ _Static_assert(offsetof(struct batch_entry, ret) == 56, "batch.S knows this offs
 #define BATCH_CODE_SIZE 4096u
 #define BATCH_DATA_SIZE (512u * 1024u)
 #define BATCH_REGION_SIZE (BATCH_CODE_SIZE + BATCH_DATA_SIZE)
+/* The last page of the data is for the few entries that make a twin (inject/twin.h). */
+#define BATCH_ASIDE_SIZE 4096u
+#define BATCH_ASIDE_AT (BATCH_DATA_SIZE - BATCH_ASIDE_SIZE)
 #define BATCH_SCRATCH_AT (sizeof(struct batch_header) + BATCH_ENTRIES * sizeof(struct batch_entry))
 
 /* The tool's copy of a batch that is being built, or was run. */

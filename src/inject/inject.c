@@ -122,7 +122,7 @@ int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, 
 
 static int wait_for(const struct injection *in, struct stop *ret)
 {
-	return in->tid == in->pid ? trace_wait_leader(in->tid, ret) : trace_wait(in->tid, ret);
+	return in->tid == in->pid && !in->alone ? trace_wait_leader(in->tid, ret) : trace_wait(in->tid, ret);
 }
 
 /*
@@ -133,13 +133,18 @@ static int wait_for(const struct injection *in, struct stop *ret)
 static int next_stop(struct injection *in, bool to_syscall, struct stop *ret, struct error **err)
 {
 	for (;;) {
-		int r = to_syscall ? trace_continue_to_syscall(in->tid) : trace_continue(in->tid, 0);
+		int r = in->running ? 0
+			: to_syscall ? trace_continue_to_syscall(in->tid)
+				     : trace_continue(in->tid, 0);
 
+		in->running = false;
 		if (r < 0 || wait_for(in, ret) < 0 || ret->kind == STOP_GONE)
 			return lost(in, err);
 		in->taking_signal = ret->kind == STOP_SIGNAL && ret->signal == in->doorbell;
 		if (ret->kind == STOP_EVENT && trace_event_pid(in->tid, &in->born) < 0)
 			return lost(in, err);
+		if (ret->kind == STOP_EVENT && in->watched)
+			return 0;
 		if (ret->kind == STOP_SIGNAL && ret->signal == SIGSTOP)
 			in->deferred = SIGSTOP;
 		else if (ret->kind == STOP_SYSCALL ||
@@ -222,7 +227,7 @@ int inject_map(struct injection *in, struct error **err)
 }
 
 /* No doorbell signal: PTRACE_SYSCALL stops at each call, and at the doorbell's we hold it. */
-static int run_by_syscalls(struct injection *in, struct error **err)
+static int advance_by_syscalls(struct injection *in, struct error **err)
 {
 	uint64_t doorbell = in->region + arch_batch_doorbell();
 	struct arch_regs regs;
@@ -233,6 +238,8 @@ static int run_by_syscalls(struct injection *in, struct error **err)
 
 		if (r < 0)
 			return r;
+		if (stop.kind == STOP_EVENT)
+			return 1;
 		if (arch_get_regs(in->tid, &regs) < 0)
 			return lost(in, err);
 		/* At a stop of a call the ip stands behind its instruction, which is two bytes long. */
@@ -246,19 +253,21 @@ static int run_by_syscalls(struct injection *in, struct error **err)
 	}
 }
 
-static int run_to_doorbell(struct injection *in, struct error **err)
+int inject_advance(struct injection *in, struct error **err)
 {
 	uint64_t behind = in->region + arch_batch_doorbell() + 2;
 	struct arch_regs regs;
 	struct stop stop;
 
 	if (!in->doorbell)
-		return run_by_syscalls(in, err);
+		return advance_by_syscalls(in, err);
 	do {
 		int r = next_stop(in, false, &stop, err);
 
 		if (r < 0)
 			return r;
+		if (stop.kind == STOP_EVENT)
+			return 1;
 		if (arch_get_regs(in->tid, &regs) < 0)
 			return lost(in, err);
 		/* The same signal from somebody else is ignored, as it would have been anyway. */
@@ -266,11 +275,16 @@ static int run_to_doorbell(struct injection *in, struct error **err)
 	return 0;
 }
 
+static size_t entries_size(const struct batch *b)
+{
+	return sizeof(struct batch_header) + b->count * sizeof(struct batch_entry);
+}
+
 /* Entries and scratch memory of a batch, to or from the region: at once, or one by one. */
 static int move_batch(const struct injection *in, const struct batch *b, bool to)
 {
 	uint64_t data = in->region + BATCH_CODE_SIZE;
-	size_t entries = sizeof(struct batch_header) + b->count * sizeof(struct batch_entry);
+	size_t entries = entries_size(b);
 	struct iovec ours[2] = {{b->data, entries},
 				{b->data + BATCH_SCRATCH_AT, b->scratch_used}};
 	struct iovec theirs[2] = {{address_of(data), entries},
@@ -294,30 +308,53 @@ static int move_batch(const struct injection *in, const struct batch *b, bool to
 	return r;
 }
 
-int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, struct error **err)
+int inject_aim(struct injection *in, uint64_t header, struct error **err)
+{
+	struct arch_regs regs = in->regs;
+
+	arch_prepare_batch(&regs, in->region + arch_batch_entry(), header);
+	return arch_set_regs(in->tid, &regs) < 0 ? lost(in, err) : 0;
+}
+
+/* The batch stands in the target, and the thread at its beginning. */
+static int load(struct injection *in, struct batch *b, struct error **err)
 {
 	uint64_t data = in->region + BATCH_CODE_SIZE;
-	struct batch_header *h = (struct batch_header *)b->data;
-	struct arch_regs regs = in->regs;
 	int r;
 
-	if (ret_failed)
-		*ret_failed = UINT32_MAX;
 	if (b->overflow)
 		return fail(err, ENOSPC, "a batch for process %d is larger than its memory", in->pid);
 	r = inject_rehearse_batch(in, b, err);
 	if (r < 0)
 		return r;
-	*h = (struct batch_header){.version = BATCH_VERSION,
-				   .count = b->count,
-				   .signal = (uint32_t)in->doorbell};
+	*(struct batch_header *)b->data = (struct batch_header){
+		.version = BATCH_VERSION, .count = b->count, .signal = (uint32_t)in->doorbell};
 	r = move_batch(in, b, true);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot write into process %d", in->pid);
-	arch_prepare_batch(&regs, in->region + arch_batch_entry(), data);
-	if (arch_set_regs(in->tid, &regs) < 0)
-		return lost(in, err);
-	r = run_to_doorbell(in, err);
+	return inject_aim(in, data, err);
+}
+
+int inject_start(struct injection *in, struct batch *b, struct error **err)
+{
+	int r = load(in, b, err);
+
+	if (r < 0)
+		return r;
+	r = in->doorbell ? trace_continue(in->tid, 0) : trace_continue_to_syscall(in->tid);
+	in->running = r == 0;
+	return r < 0 ? lost(in, err) : 0;
+}
+
+int inject_finish(struct injection *in, struct batch *b, uint32_t *ret_failed,
+		  struct error **err)
+{
+	const struct batch_header *h = (const struct batch_header *)b->data;
+	int r;
+
+	if (ret_failed)
+		*ret_failed = UINT32_MAX;
+	r = inject_advance(in, err);
 	if (r < 0)
 		return r;
 	if (move_batch(in, b, false) < 0)
@@ -328,6 +365,16 @@ int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, stru
 		return (int)batch_result(b, (uint32_t)h->executed);
 	}
 	return 0;
+}
+
+int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, struct error **err)
+{
+	int r;
+
+	if (ret_failed)
+		*ret_failed = UINT32_MAX;
+	r = load(in, b, err);
+	return r < 0 ? r : inject_finish(in, b, ret_failed, err);
 }
 
 int inject_unmap(struct injection *in, struct error **err)

@@ -47,6 +47,9 @@ struct injection {
 	bool wary;
 	uint64_t rehearsed[REHEARSED_CALLS / 64];
 	pid_t born;            /* the last child or thread that a call of ours made, with PTRACE_O_TRACE{FORK,CLONE} */
+	bool watched;          /* it stops where it has made one (inject_advance()) */
+	bool alone;            /* it is the only thread of its process, and never was another */
+	bool running;          /* inject_start() has let it run */
 };
 
 /*
@@ -105,6 +108,8 @@ int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, 
 int inject_rehearse(struct injection *in, long nr, struct error **err);
 int inject_rehearse_batch(struct injection *in, const struct batch *b, struct error **err);
 int inject_rehearse_own(struct injection *in, struct error **err);
+/* The same of what makes a twin (twin.h): with the real arguments, for filters look at clone(2)'s. */
+int inject_rehearse_twin(struct injection *in, struct error **err);
 
 /* Makes the region.  Some thread must be in. */
 int inject_map(struct injection *in, struct error **err);
@@ -119,6 +124,22 @@ int inject_call(struct injection *in, long nr, const uint64_t args[6], int64_t *
  * errors have *ret_failed UINT32_MAX.
  */
 int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, struct error **err);
+
+/*
+ * The same in two steps, between which the caller has time while the target works.  Nobody else
+ * may wait for children meanwhile.
+ */
+int inject_start(struct injection *in, struct batch *b, struct error **err);
+int inject_finish(struct injection *in, struct batch *b, uint32_t *ret_failed,
+		  struct error **err);
+
+/* Points the thread that is in at the batch whose header stands at this address. */
+int inject_aim(struct injection *in, uint64_t header, struct error **err);
+/*
+ * Continues it to the end of that batch: 0.  Where it is watched, and a call has made a child
+ * that now exists: 1, and in->born is that child.
+ */
+int inject_advance(struct injection *in, struct error **err);
 
 /* The region is unmapped, with the thread that is in. */
 int inject_unmap(struct injection *in, struct error **err);

@@ -168,6 +168,11 @@ int pagemap_read(int pagemap, uint64_t start, size_t pages, uint64_t *ret)
 	return (size_t)n == size ? 0 : -EIO;
 }
 
+bool pagemap_is_own(uint64_t entry)
+{
+	return (entry & (ENTRY_PRESENT | ENTRY_FILE)) == ENTRY_PRESENT;
+}
+
 bool pagemap_is_shared(uint64_t entry)
 {
 	return (entry & (ENTRY_PRESENT | ENTRY_FILE | ENTRY_EXCLUSIVE)) == ENTRY_PRESENT;

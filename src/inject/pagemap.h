@@ -34,6 +34,8 @@ int pagemap_guards(int pagemap, uint64_t start, uint64_t end, struct page_ranges
 
 /* Entries of /proc/PID/pagemap, one a page: 0 or -errno. */
 int pagemap_read(int pagemap, uint64_t start, size_t pages, uint64_t *ret);
+/* It is in memory, and is the process's own and not a file's. */
+bool pagemap_is_own(uint64_t entry);
 /* It is in memory, is the process's own and not a file's, and others have it too. */
 bool pagemap_is_shared(uint64_t entry);
 /* Which page of the machine it is; 0: the kernel does not tell (it takes CAP_SYS_ADMIN). */

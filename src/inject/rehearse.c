@@ -6,7 +6,9 @@
 #include "inject/inject.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "priv/attempt.h"
@@ -75,4 +77,41 @@ int inject_rehearse_own(struct injection *in, struct error **err)
 	int r = inject_rehearse(in, SYS_rt_sigprocmask, err);
 
 	return r < 0 ? r : inject_rehearse(in, SYS_tgkill, err);
+}
+
+static int end_at_once(void *arg)
+{
+	(void)arg;
+	_exit(0);
+}
+
+static int try_clones(const void *arg)
+{
+	static const int flags[] = {CLONE_VM | CLONE_FILES | CLONE_FS, CLONE_FILES};
+	_Alignas(16) char stack[4096];
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+		pid_t pid = clone(end_at_once, stack + sizeof stack, flags[i], NULL);
+
+		if (pid < 0)
+			return -errno;
+		/* Who is killed kills nobody else: of the child that tells only this. */
+		if (attempt_reap(pid) != 0)
+			return -EPERM;
+	}
+	return 0;
+}
+
+int inject_rehearse_twin(struct injection *in, struct error **err)
+{
+	int r = inject_rehearse(in, SYS_wait4, err);
+
+	if (r < 0 || !in->wary)
+		return r;
+	r = attempt_with(try_clones, NULL);
+	return r == 0 ? 0
+		      : refuse(err, EPERM, "run it without the filter",
+			       "process %d is under seccomp filters that do not let it clone itself",
+			       in->pid);
 }

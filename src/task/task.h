@@ -75,6 +75,7 @@ struct task {
 	VEC(struct own_lock) locks;   /* POSIX locks: on each of its descriptors of the file */
 	struct leftovers leftovers;   /* of killed checkpoints */
 
+	bool adopts;                  /* it gets the orphans among its descendants (subreaper, init) */
 	struct task *parent;          /* NULL: it is not in the tree */
 	bool zombie;                  /* ended and not waited for: it has no threads here */
 	/* With whom it shares what threads share (clone(2)), one that comes before it in the tree; or NULL. */

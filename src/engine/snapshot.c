@@ -1,0 +1,175 @@
+#include "engine/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "arch/arch.h"
+#include "base/fd.h"
+#include "base/str.h"
+
+#define HUGE_PAGE (UINT64_C(2) << 20)
+
+bool area_is_private(const Rec__Area *a)
+{
+	return !a->special && (a->flags & MAP_TYPE) == MAP_PRIVATE;
+}
+
+static bool has_advice(const Rec__Area *a, uint32_t advice)
+{
+	for (size_t i = 0; i < a->n_advice; i++)
+		if (a->advice[i] == advice)
+			return true;
+	return false;
+}
+
+/*
+ * Not what fork(2) leaves out; and not huge pages of the pool: when it has no page left for what the
+ * target writes, the kernel takes the clone's.
+ */
+static bool clone_freezes(const Rec__Area *a)
+{
+	return !(a->flags & MAP_HUGETLB) && !has_advice(a, MADV_DONTFORK) &&
+	       !has_advice(a, MADV_WIPEONFORK);
+}
+
+void snapshot_weigh(const struct task *task, const Rec__Memory *m, struct freeze_facts *facts)
+{
+	facts->spaces++;
+	for (size_t i = 0; i < m->n_areas; i++) {
+		const Rec__Area *a = m->areas[i];
+		const struct vm_area *seen = maps_find(&task->areas, a->start);
+		uint64_t size, huge;
+
+		if (!seen || !area_is_private(a))
+			continue;
+		size = a->flags & MAP_HUGETLB ? a->end - a->start : seen->anonymous + seen->swap;
+		huge = seen->anon_huge < size ? seen->anon_huge : size;
+		facts->huge_pages += huge / HUGE_PAGE;
+		facts->pages += (size - huge) / ARCH_PAGE_SIZE;
+		if (!clone_freezes(a))
+			facts->unfreezable += size / ARCH_PAGE_SIZE;
+	}
+}
+
+static int copy_areas(struct snapshot *s, const Rec__Memory *m, struct spool *spool,
+		      uint64_t *copied)
+{
+	struct page_ranges ranges = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
+		const Rec__Area *a = m->areas[i];
+
+		if (!area_is_private(a) || (s->freeze == FREEZE_CLONE && clone_freezes(a)))
+			continue;
+		ranges.list.count = 0;
+		r = source_ranges(&s->target, a->start, a->end, &ranges);
+		for (size_t k = 0; k < ranges.list.count && r == 0; k++) {
+			struct page_range range = ranges.list.items[k];
+
+			r = spool_add(spool, &s->copied, range, source_read, &s->target);
+			*copied += (range.end - range.start) / ARCH_PAGE_SIZE;
+		}
+	}
+	vec_free(&ranges.list);
+	return r;
+}
+
+/* When memory runs out it goes first. */
+static void offer_to_oom(const struct twin *t)
+{
+	cleanup_free char *path = str_format("/proc/%d/oom_score_adj", t->pid);
+	cleanup_close int fd = path ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+
+	if (fd >= 0)
+		(void)fd_write(fd, "1000", 4);
+}
+
+/*
+ * Nothing of the target's stays open by it: not even for a moment, for it still shares the table
+ * that it leaves.  Signals to the target's process group are none of its own.
+ */
+static int detach_clone(struct twin *t, struct error **err)
+{
+	struct batch b cleanup_batch = {0};
+
+	if (batch_init(&b, t->in.region) < 0)
+		return fail(err, ENOMEM, "out of memory");
+	batch_call(&b, 0, SYS_close_range, 0, UINT_MAX, CLOSE_RANGE_UNSHARE);
+	batch_call(&b, 0, SYS_setsid);
+	offer_to_oom(t);
+	return inject_run(&t->in, &b, NULL, err);
+}
+
+/* All with the thread in. */
+static int clone_within(struct snapshot *s, struct injection *in, struct error **err)
+{
+	int r = twin_copy(in, &s->twin, err);
+
+	if (r == 0)
+		r = detach_clone(&s->twin, err);
+	return r == 0 ? source_of_twin(&s->clone, &s->twin, err) : r;
+}
+
+static int clone_task(struct snapshot *s, const struct task *task, struct injection *in,
+		      struct error **err)
+{
+	const struct thread *t = task_leader(task);
+	int r;
+
+	in->wary = t->wary;
+	r = inject_enter(in, t->tid, &t->regs, t->sigmask, err);
+	if (r == 0)
+		r = clone_within(s, in, err);
+	if (in->tid && inject_leave(in, r < 0 ? NULL : err) < 0 && r == 0)
+		r = -ESRCH;
+	return r;
+}
+
+int snapshot_open(struct snapshot *s, const struct task *task, struct error **err)
+{
+	*s = SNAPSHOT_NONE;
+	return source_of_task(&s->target, task, err);
+}
+
+int snapshot_take(struct snapshot *s, enum freeze how, const struct task *task,
+		  struct injection *in, const Rec__Memory *m, struct spool *spool,
+		  uint64_t *copied, struct error **err)
+{
+	int r;
+
+	s->freeze = how;
+	if (how == FREEZE_HOLD)
+		return 0;
+	source_of_spool(&s->spool, spool, &s->copied);
+	r = copy_areas(s, m, spool, copied);
+	if (r < 0)
+		return fail_errno(err, -r, "cannot copy the memory of process %d", task->pid);
+	return how == FREEZE_CLONE ? clone_task(s, task, in, err) : 0;
+}
+
+const struct page_source *snapshot_whole(const struct snapshot *s)
+{
+	return s->twin.pid ? &s->clone : &s->target;
+}
+
+const struct page_source *snapshot_source(const struct snapshot *s, const Rec__Area *a)
+{
+	if (s->freeze == FREEZE_HOLD)
+		return &s->target;
+	return s->freeze == FREEZE_CLONE && clone_freezes(a) ? &s->clone : &s->spool;
+}
+
+void snapshot_end(struct snapshot *s)
+{
+	twin_end(&s->twin, NULL, NULL);
+	source_close(&s->target);
+	source_close(&s->clone);
+	vec_free(&s->copied.list);
+	*s = SNAPSHOT_NONE;
+}

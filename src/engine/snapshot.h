@@ -1,0 +1,47 @@
+/* The memory of one address space as it was at the checkpoint, wherever that is kept. */
+#pragma once
+
+#include "base/error.h"
+#include "engine/freeze.h"
+#include "engine/source.h"
+#include "engine/spool.h"
+#include "inject/twin.h"
+#include "records.pb-c.h"
+#include "task/task.h"
+
+struct snapshot {
+	enum freeze freeze;
+	struct twin twin;
+	struct spooled_list copied;
+	struct page_source target, clone, spool;
+};
+
+#define SNAPSHOT_NONE                                                                       \
+	((struct snapshot){.twin = TWIN_NONE,                                               \
+			   .target = PAGE_SOURCE_NONE,                                      \
+			   .clone = PAGE_SOURCE_NONE,                                       \
+			   .spool = PAGE_SOURCE_NONE})
+
+/* Memory frames have its pages. */
+bool area_is_private(const Rec__Area *a);
+
+/* Adds what is to be known for choose_freeze(). */
+void snapshot_weigh(const struct task *task, const Rec__Memory *m, struct freeze_facts *facts);
+
+/* The memory of a stopped task, as long as it is stopped. */
+int snapshot_open(struct snapshot *s, const struct task *task, struct error **err);
+
+/*
+ * Takes it from the stopped target; in: how its threads are entered, none is.  -EAGAIN, -EPERM and
+ * others: it cannot be cloned, and is as it was.  Adds to *copied the pages that were copied.
+ */
+int snapshot_take(struct snapshot *s, enum freeze how, const struct task *task,
+		  struct injection *in, const Rec__Memory *m, struct spool *spool,
+		  uint64_t *copied, struct error **err);
+
+/* Where all is read from but what a clone cannot freeze; not what was copied. */
+const struct page_source *snapshot_whole(const struct snapshot *s);
+/* Where the pages of this area are read from. */
+const struct page_source *snapshot_source(const struct snapshot *s, const Rec__Area *a);
+
+void snapshot_end(struct snapshot *s);

@@ -1,0 +1,108 @@
+#include "engine/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+
+#include "arch/arch.h"
+#include "base/fd.h"
+#include "base/str.h"
+
+static int open_pagemap(struct page_source *s, struct error **err)
+{
+	cleanup_free char *path = str_format("/proc/%d/pagemap", s->pid);
+
+	s->pagemap = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	return s->pagemap >= 0 ? 0
+			       : fail_errno(err, errno, "cannot see the pages of process %d", s->pid);
+}
+
+static int duplicate_mem(struct page_source *s, int mem, struct error **err)
+{
+	s->mem = fcntl(mem, F_DUPFD_CLOEXEC, 3);
+	return s->mem >= 0 ? open_pagemap(s, err)
+			   : fail_errno(err, errno, "cannot read the memory of process %d", s->pid);
+}
+
+int source_of_task(struct page_source *ret, const struct task *task, struct error **err)
+{
+	*ret = PAGE_SOURCE_NONE;
+	ret->pid = task->pid;
+	return duplicate_mem(ret, task->mem, err);
+}
+
+int source_of_twin(struct page_source *ret, const struct twin *twin, struct error **err)
+{
+	*ret = PAGE_SOURCE_NONE;
+	ret->pid = twin->pid;
+	ret->frozen = !twin->helper;
+	return duplicate_mem(ret, twin->mem, err);
+}
+
+void source_of_spool(struct page_source *ret, const struct spool *spool,
+		     const struct spooled_list *list)
+{
+	*ret = PAGE_SOURCE_NONE;
+	ret->spool = spool;
+	ret->spooled = list;
+}
+
+void source_close(struct page_source *s)
+{
+	close_fdp(&s->mem);
+	close_fdp(&s->pagemap);
+	*s = PAGE_SOURCE_NONE;
+}
+
+int source_ranges(const struct page_source *s, uint64_t start, uint64_t end,
+		  struct page_ranges *ret)
+{
+	return s->pid ? pagemap_private(s->pagemap, start, end, ret)
+		      : spool_ranges(s->spooled, start, end, ret);
+}
+
+/*
+ * The fast way is process_vm_readv(2), but it pins the pages, and of a page that is shared since
+ * fork(2) the process would be given a copy of its own for that (FOLL_UNSHARE).
+ */
+static bool may_be_pinned(const struct page_source *s, uint64_t address, size_t size)
+{
+	uint64_t entries[512];
+
+	if (s->frozen)
+		return false;
+	for (size_t pages = size / ARCH_PAGE_SIZE, n; pages; pages -= n) {
+		n = pages < sizeof entries / sizeof *entries ? pages
+							     : sizeof entries / sizeof *entries;
+		if (pagemap_read(s->pagemap, address, n, entries) < 0)
+			return false;
+		for (size_t i = 0; i < n; i++)
+			if (pagemap_is_shared(entries[i]))
+				return false;
+		address += n * ARCH_PAGE_SIZE;
+	}
+	return true;
+}
+
+static bool peek(const struct page_source *s, uint64_t address, void *buf, size_t size)
+{
+	struct iovec local = {buf, size}, remote = {(void *)(uintptr_t)address, size};
+
+	return process_vm_readv(s->pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
+
+int source_read(const void *source, uint64_t address, void *buf, size_t size)
+{
+	const struct page_source *s = source;
+	ssize_t n;
+
+	if (!s->pid)
+		return spool_read(s->spool, s->spooled, address, buf, size);
+	/* What the program itself may not read is read by force. */
+	if (may_be_pinned(s, address, size) && peek(s, address, buf, size))
+		return 0;
+	n = fd_pread(s->mem, buf, size, address);
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == size ? 0 : -EFAULT;
+}

@@ -1,0 +1,30 @@
+/* Where the pages of an address space are read from: the stopped target, its clone, a spool. */
+#pragma once
+
+#include "engine/spool.h"
+#include "inject/twin.h"
+#include "task/task.h"
+
+struct page_source {
+	pid_t pid; /* 0: a spool */
+	int mem, pagemap;
+	bool frozen; /* a clone: every page of it was shared with the target */
+	const struct spool *spool;
+	const struct spooled_list *spooled;
+};
+
+#define PAGE_SOURCE_NONE ((struct page_source){.mem = -1, .pagemap = -1})
+
+/* Descriptors are duplicated or opened; source_close() also of PAGE_SOURCE_NONE. */
+int source_of_task(struct page_source *ret, const struct task *task, struct error **err);
+int source_of_twin(struct page_source *ret, const struct twin *twin, struct error **err);
+void source_of_spool(struct page_source *ret, const struct spool *spool,
+		     const struct spooled_list *list);
+void source_close(struct page_source *s);
+
+/* Adds the ranges that hold memory of the process's own: see pagemap_private(). */
+int source_ranges(const struct page_source *s, uint64_t start, uint64_t end,
+		  struct page_ranges *ret);
+
+/* Reads pages whatever their protection, and leaves them shared with whom they are: 0 or -errno. */
+int source_read(const void *source, uint64_t address, void *buf, size_t size);

@@ -1,0 +1,51 @@
+/*
+ * Memory and contents that are copied within the pause: to a memfd, which is no anonymous memory
+ * of the tool's, and is gone with it.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/vec.h"
+#include "inject/pagemap.h"
+#include "task/capture.h"
+
+struct spool {
+	int fd; /* -1: nothing was copied yet */
+	uint64_t used;
+};
+
+#define SPOOL_NONE ((struct spool){.fd = -1})
+
+/* A stretch of an address space that was copied. */
+struct spooled {
+	uint64_t start, end;
+	uint64_t at; /* in the spool */
+};
+
+struct spooled_list {
+	VEC(struct spooled) list; /* by address */
+};
+
+/* Reads from a source; the page source of source.h, as far as a spool needs to know it. */
+typedef int spool_read_fn(const void *source, uint64_t address, void *buf, size_t size);
+
+/* Copies the range, which lies behind all that is in the list. */
+int spool_add(struct spool *s, struct spooled_list *list, struct page_range range,
+	      spool_read_fn *read, const void *source);
+
+/* All of the range was copied. */
+int spool_read(const struct spool *s, const struct spooled_list *list, uint64_t address, void *buf,
+	       size_t size);
+/* Adds what was copied of the range. */
+int spool_ranges(const struct spooled_list *list, uint64_t start, uint64_t end,
+		 struct page_ranges *ret);
+
+/*
+ * Copies the contents of files, when they are small: from then on they are what they were.
+ * False: they are not small, or there is no memory.
+ */
+bool spool_contents(struct spool *s, struct capture *c);
+
+void spool_close(struct spool *s);
