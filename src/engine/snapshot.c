@@ -45,6 +45,9 @@ void snapshot_weigh(const struct task *task, const Rec__Memory *m, struct freeze
 		const struct vm_area *seen = maps_find(&task->areas, a->start);
 		uint64_t size, huge;
 
+		/* Who last attached or detached a System V segment is on record: shmctl(2). */
+		if (seen && seen->shared && seen->path && str_starts(seen->path, "/SYSV"))
+			facts->may_clone = false;
 		if (!seen || !area_is_private(a))
 			continue;
 		size = a->flags & MAP_HUGETLB ? a->end - a->start : seen->anonymous + seen->swap;
@@ -90,34 +93,56 @@ static void offer_to_oom(const struct twin *t)
 		(void)fd_write(fd, "1000", 4);
 }
 
+/* A shared mapping is something to others: to seals of a memfd, to leases. */
+static int unmap_shared(struct twin *t, struct batch *b, const Rec__Memory *m, struct error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
+		const Rec__Area *a = m->areas[i];
+
+		if (a->special || area_is_private(a))
+			continue;
+		if (!batch_has_room(b, 1, 0)) {
+			r = inject_run(&t->in, b, NULL, err);
+			batch_clear(b);
+		}
+		batch_call(b, 0, SYS_munmap, a->start, a->end - a->start);
+	}
+	return r;
+}
+
 /*
  * Nothing of the target's stays open by it: not even for a moment, for it still shares the table
  * that it leaves.  Signals to the target's process group are none of its own.
  */
-static int detach_clone(struct twin *t, struct error **err)
+static int detach_clone(struct twin *t, const Rec__Memory *m, struct error **err)
 {
 	struct batch b cleanup_batch = {0};
+	int r;
 
 	if (batch_init(&b, t->in.region) < 0)
 		return fail(err, ENOMEM, "out of memory");
 	batch_call(&b, 0, SYS_close_range, 0, UINT_MAX, CLOSE_RANGE_UNSHARE);
 	batch_call(&b, 0, SYS_setsid);
 	offer_to_oom(t);
-	return inject_run(&t->in, &b, NULL, err);
+	r = unmap_shared(t, &b, m, err);
+	return r == 0 ? inject_run(&t->in, &b, NULL, err) : r;
 }
 
 /* All with the thread in. */
-static int clone_within(struct snapshot *s, struct injection *in, struct error **err)
+static int clone_within(struct snapshot *s, struct injection *in, const Rec__Memory *m,
+			struct error **err)
 {
 	int r = twin_copy(in, &s->twin, err);
 
 	if (r == 0)
-		r = detach_clone(&s->twin, err);
+		r = detach_clone(&s->twin, m, err);
 	return r == 0 ? source_of_twin(&s->clone, &s->twin, err) : r;
 }
 
 static int clone_task(struct snapshot *s, const struct task *task, struct injection *in,
-		      struct error **err)
+		      const Rec__Memory *m, struct error **err)
 {
 	const struct thread *t = task_leader(task);
 	int r;
@@ -125,7 +150,7 @@ static int clone_task(struct snapshot *s, const struct task *task, struct inject
 	in->wary = t->wary;
 	r = inject_enter(in, t->tid, &t->regs, t->sigmask, err);
 	if (r == 0)
-		r = clone_within(s, in, err);
+		r = clone_within(s, in, m, err);
 	if (in->tid && inject_leave(in, r < 0 ? NULL : err) < 0 && r == 0)
 		r = -ESRCH;
 	return r;
@@ -150,7 +175,7 @@ int snapshot_take(struct snapshot *s, enum freeze how, const struct task *task,
 	r = copy_areas(s, m, spool, copied);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot copy the memory of process %d", task->pid);
-	return how == FREEZE_CLONE ? clone_task(s, task, in, err) : 0;
+	return how == FREEZE_CLONE ? clone_task(s, task, in, m, err) : 0;
 }
 
 const struct page_source *snapshot_whole(const struct snapshot *s)
