@@ -13,6 +13,7 @@
 #include "engine/offspring.h"
 #include "engine/revive.h"
 #include "engine/space.h"
+#include "engine/states.h"
 #include "engine/terminal.h"
 #include "kind/kind.h"
 
@@ -205,18 +206,16 @@ static int settle_files(struct rebuild *r, struct error **err)
 
 static int prepare_task(const struct rebuild *r, struct rebuilt_task *t, struct error **err)
 {
-	struct batch b cleanup_batch = {0};
+	struct state_calls calls cleanup_states = {0};
 	int res = enter_task(t, err);
 
 	if (res == 0 && !t->memory_of)
 		res = finish_space(r, t, t->injection, err);
-	if (res == 0 && batch_init(&b, t->injection->region) < 0)
-		res = fail(err, ENOMEM, "out of memory");
 	if (res == 0)
-		res = rebuild_states(r, &t->threads.items[0], PHASE_EARLY, t->injection, &b, err);
-	if (res == 0 && b.count)
-		res = run_batch(t->injection, &b, "restoring a process", err);
-	return res;
+		res = states_begin(&calls, t->injection, err);
+	if (res == 0)
+		res = states_add(r, &t->threads.items[0], PHASE_EARLY, t->injection, &calls, err);
+	return res == 0 ? states_run(t->injection, &calls, err) : res;
 }
 
 /* Those that share its descriptors have read from the tool's, which are closed now. */
@@ -241,7 +240,7 @@ int animate_tasks(struct rebuild *r, const struct birth *b, struct error **err)
 		res = settle_files(r, err);
 	vec_each(t, &r->tasks)
 		if (res == 0 && !(*t)->record->zombie)
-			res = make_threads(*t, b, err);
+			res = make_threads(r, *t, b, err);
 	/* Backwards: who lends its memory comes after those that it is lent to. */
 	for (size_t i = r->tasks.count; i-- > 0 && res == 0;)
 		if (!r->tasks.items[i]->record->zombie)

@@ -23,9 +23,12 @@
 #include "priv/calls.h"
 #include "priv/caps.h"
 
-#define RESTORE_OPTIONS                                                            \
-	((unsigned long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | \
-			 PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC))
+unsigned long birth_trace_options(const struct rebuild *r)
+{
+	return (unsigned long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK |
+			       PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC) |
+	       filters_restore_options(r);
+}
 
 static bool number_is_taken(uint32_t pid, char **ret_name)
 {
@@ -260,7 +263,7 @@ static int follow_exec(const struct rebuild *rebuild, pid_t pid, int socket, str
 	char byte = 0;
 	int errnum = 0, r;
 
-	r = trace_seize(pid, RESTORE_OPTIONS | filters_restore_options(rebuild), err);
+	r = trace_seize(pid, birth_trace_options(rebuild), err);
 	if (r < 0)
 		return r;
 	r = tell(socket, &byte, 1, err);
@@ -375,6 +378,8 @@ int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struc
 	close(pair[1]);
 	if (res == 0)
 		res = receive_newborn(socket, &t->pid, err);
+	if (res == 0)
+		pin_newborn(&b->pin, t->pid);
 	/* Before it is seized: a stopped process would not read. */
 	if (res == 0)
 		res = send_orders(r, &o, socket, err);

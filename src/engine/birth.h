@@ -9,12 +9,14 @@
 
 #include "base/error.h"
 #include "engine/nsinit.h"
+#include "engine/pin.h"
 #include "priv/priv.h"
 #include "task/rebuild.h"
 
 struct birth {
 	bool exact;         /* its threads get their old numbers too */
 	struct nsinit init; /* the parent of the new process, when that is not us */
+	struct pin pin;     /* where the tool and the new processes take turns */
 };
 
 /* How numbers will be given, or why they cannot be: obstacles are collected. */
@@ -31,6 +33,9 @@ int open_newborn(const struct rebuild *r, struct rebuilt_task *t, struct error *
  * without the terminal that it had, so it goes on in that of whoever restores.
  */
 bool keeps_session(const struct rebuild *r);
+
+/* PTRACE_O_*, as all processes of the restore are traced. */
+unsigned long birth_trace_options(const struct rebuild *r);
 
 /* The root process is seized (PTRACE_O_EXITKILL) and stands at its first instruction: t->pid is set. */
 int give_birth(struct rebuild *r, struct rebuilt_task *t, struct birth *b, struct error **err);

@@ -31,6 +31,7 @@ static int next_syscall_stop(struct injection *in, struct error **err)
 {
 	struct stop stop;
 
+	in->taking_signal = false;
 	do {
 		if (trace_continue_to_syscall(in->tid) < 0 || trace_wait(in->tid, &stop) < 0 ||
 		    stop.kind == STOP_GONE)

@@ -15,6 +15,7 @@
 #include "engine/animate.h"
 #include "engine/load.h"
 #include "engine/offspring.h"
+#include "engine/pin.h"
 #include "engine/space.h"
 #include "engine/standard.h"
 #include "engine/terminal.h"
@@ -68,6 +69,7 @@ static void undo_objects(const struct rebuild *r)
 
 void work_end(struct work *w)
 {
+	pin_release(&w->birth.pin);
 	if (!w->alive) {
 		end_tasks(&w->rebuild);
 		undo_objects(&w->rebuild);
@@ -216,7 +218,10 @@ static int build_memory(struct work *w, struct rebuilt_task *t, struct error **e
 	/* The first one's is in the template. */
 	if (w->template && t == r->tasks.items[0])
 		return fill_skip(r, &w->fill, err);
-	return fill_memory(r, t, &w->chain, &w->fill, err);
+	pin_release(&w->birth.pin);
+	res = fill_memory(r, t, &w->chain, &w->fill, err);
+	pin_hold(&w->birth.pin);
+	return res;
 }
 
 static void note_main_thread(struct rebuilt_task *t)
@@ -379,11 +384,16 @@ int work_make(struct work *w, struct error **err)
 		res = fill_done(r, err);
 	if (res == 0) {
 		close_shared(r);
+		pin_choose(&w->birth.pin);
+		pin_hold(&w->birth.pin);
 		res = make_tasks(w, err);
 	}
 	if (res == 0)
 		res = bring_late_files(r, err);
-	return res == 0 ? animate_tasks(r, &w->birth, err) : res;
+	if (res == 0)
+		res = animate_tasks(r, &w->birth, err);
+	pin_release(&w->birth.pin);
+	return res;
 }
 
 int engine_restore(const char *image, const struct restore_options *o, struct revived *ret,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,86 +16,92 @@
 #include "base/str.h"
 #include "engine/offspring.h"
 #include "engine/space.h"
+#include "engine/states.h"
 #include "engine/timeout.h"
 #include "inject/trace.h"
-#include "proc/status.h"
 
+/* CLONE_PTRACE: they are ours from the start, and their maker need not stop to tell us. */
 #define THREAD_FLAGS                                                                  \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | \
+	 CLONE_PTRACE)
 
-static int add_clones(struct rebuilt_task *t, const struct birth *birth, struct injection *in,
-		      struct batch *b, struct error **err)
+static const char making[] = "making the program's threads";
+
+/* Runs the batch that makes some threads, the first-th and those behind it: each call tells a number. */
+static int run_clones(struct rebuilt_task *t, size_t first, struct injection *in, struct batch *b,
+		      struct error **err)
 {
-	static const char doing[] = "making the program's threads";
+	uint32_t failed;
+	int res = inject_run(in, b, &failed, err);
+
+	if (res < 0)
+		return failed == UINT32_MAX
+			       ? res
+			       : fail_errno(err, -res, "%s failed (number %u)", making,
+					    t->threads.items[first + failed].record->tid);
+	for (uint32_t i = 0; i < b->count; i++)
+		t->threads.items[first + i].ns_tid = (pid_t)batch_result(b, i);
+	batch_clear(b);
+	return 0;
+}
+
+static int clone_threads(struct rebuilt_task *t, bool exact, struct injection *in, struct batch *b,
+			 struct error **err)
+{
+	size_t first = 1;
 
 	for (size_t i = 1; i < t->threads.count; i++) {
 		pid_t number = (pid_t)t->threads.items[i].record->tid;
 		struct clone_args args = {.flags = THREAD_FLAGS};
-		int res = make_room(in, b, 1, doing, err);
+		int res = batch_has_room(b, 1, 512) ? 0 : run_clones(t, first, in, b, err);
 
 		if (res < 0)
 			return res;
+		first = b->count ? first : i;
 		/* It is stopped before it would use a stack; the kernel wants one of some size. */
 		args.stack = batch_space(b, 64);
 		args.stack_size = 64;
-		if (birth->exact) {
+		if (exact) {
 			args.set_tid = batch_put(b, &number, sizeof number);
 			args.set_tid_size = 1;
 		}
 		batch_call(b, 0, SYS_clone3, batch_put(b, &args, sizeof args), sizeof args);
 	}
-	return run_batch(in, b, doing, err);
+	return run_clones(t, first, in, b, err);
 }
 
-static pid_t ns_number(const struct rebuilt_task *t, pid_t tid)
-{
-	cleanup_free char *name = str_format("task/%d/status", tid);
-	cleanup_free char *text = NULL;
-	struct proc_status st = {0};
-	ssize_t n = name ? fd_slurp(t->proc, name, &text) : -ENOMEM;
-	pid_t number = -1;
-
-	if (n >= 0 && status_parse(text, (size_t)n, &st) == 0) {
-		number = st.ns_pid.count ? st.ns_pid.items[st.ns_pid.count - 1] : tid;
-		status_free(&st);
-	}
-	return number;
-}
-
-/* The kernel lists threads in the order of their making. */
-static int find_threads(const struct birth *birth, struct rebuilt_task *t, struct error **err)
+/*
+ * In a namespace of their own we know them by other numbers.  The kernel lists threads in the order of
+ * their making; before them there may be some of its own, of an io_uring.
+ */
+static int find_threads(struct rebuilt_task *t, struct error **err)
 {
 	int fd = openat(t->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	VEC(pid_t) tids = {0};
 	struct dirent *e;
-	size_t next = 1;
+	size_t others;
 
 	if (!dir) {
 		close_fdp(&fd);
 		return fail(err, ESRCH, "the new process has ended");
 	}
 	while ((e = readdir(dir))) {
-		pid_t tid = (pid_t)atoi(e->d_name), number;
+		pid_t tid = (pid_t)atoi(e->d_name), *slot = tid > 0 ? vec_push(&tids) : NULL;
 
-		if (tid <= 0 || tid == t->pid)
-			continue;
-		number = ns_number(t, tid);
-		if (!birth->exact && next < t->threads.count) {
-			t->threads.items[next].tid = tid;
-			t->threads.items[next++].ns_tid = number;
-			continue;
-		}
-		vec_each(th, &t->threads)
-			if ((pid_t)th->record->tid == number) {
-				th->tid = tid;
-				th->ns_tid = number;
-			}
+		if (slot)
+			*slot = tid;
 	}
 	closedir(dir);
+	others = tids.count - t->threads.count;
+	for (size_t i = 1; tids.count >= t->threads.count && i < t->threads.count; i++)
+		t->threads.items[i].tid = tids.items[others + i];
+	vec_free(&tids);
 	return 0;
 }
 
-int make_threads(struct rebuilt_task *t, const struct birth *birth, struct error **err)
+int make_threads(const struct rebuild *r, struct rebuilt_task *t, const struct birth *birth,
+		 struct error **err)
 {
 	struct injection *in = t->injection;
 	struct batch b cleanup_batch = {0};
@@ -105,11 +112,17 @@ int make_threads(struct rebuilt_task *t, const struct birth *birth, struct error
 	res = enter_task(t, err);
 	if (res < 0)
 		return res;
+	in->alone = false;
+	if (trace_set_options(t->pid, birth_trace_options(r) & ~(unsigned long)PTRACE_O_TRACECLONE) < 0)
+		return fail(err, ESRCH, "the new process has ended");
 	if (batch_init(&b, in->region) < 0)
 		return fail(err, ENOMEM, "out of memory");
-	res = add_clones(t, birth, in, &b, err);
-	if (res == 0)
-		res = find_threads(birth, t, err);
+	res = clone_threads(t, birth->exact, in, &b, err);
+	if (res == 0 && r->private_pids)
+		res = find_threads(t, err);
+	else if (res == 0)
+		for (size_t i = 1; i < t->threads.count; i++)
+			t->threads.items[i].tid = t->threads.items[i].ns_tid;
 	for (size_t i = 1; res == 0 && i < t->threads.count; i++) {
 		struct stop stop;
 
@@ -121,81 +134,15 @@ int make_threads(struct rebuilt_task *t, const struct birth *birth, struct error
 	return res;
 }
 
-/* load_image() has sorted them: by tag, then by owner. */
-static const ProtobufCMessage *find_state(const struct rebuild *r, const struct kind *k,
-					  uint32_t owner)
-{
-	size_t lo = 0, hi = r->states.count;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		const struct rebuilt_state *s = &r->states.items[mid];
-		uint32_t at = kind_owner(s->message);
-
-		if (s->kind == k && at == owner)
-			return s->message;
-		if (s->kind->tag < k->tag || (s->kind == k && at < owner))
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return NULL;
-}
-
-static bool concerns(const struct kind *k, const struct rebuilt_thread *th)
-{
-	return k->state->per_thread || th == &th->task->threads.items[0];
-}
-
-static const ProtobufCMessage *state_of(const struct rebuild *r, const struct kind *k,
-					const struct rebuilt_thread *th)
-{
-	return find_state(r, k, k->state->per_thread ? th->record->tid : th->task->record->pid);
-}
-
-/* What a process has only once is much at times: it gets a batch of its own. */
-static int rebuild_process_state(const struct rebuild *r, const struct kind *k,
-				 const struct rebuilt_thread *th, struct injection *in,
-				 struct batch *b, struct error **err)
-{
-	cleanup_free char *doing = str_format("restoring %s", k->name);
-	int res = b->count ? run_batch(in, b, "restoring a thread", err) : 0;
-
-	if (res == 0 && k->state->rebuild)
-		res = k->state->rebuild(r, th, state_of(r, k, th), b, err);
-	if (res == 0 && b->count)
-		res = run_batch(in, b, doing ? doing : k->name, err);
-	if (res == 0 && k->state->rebuild_outside)
-		res = k->state->rebuild_outside(r, th, state_of(r, k, th), err);
-	return res;
-}
-
-int rebuild_states(const struct rebuild *r, const struct rebuilt_thread *th, enum state_phase phase,
-		   struct injection *in, struct batch *b, struct error **err)
-{
-	int res = 0;
-
-	for (size_t i = 0; i < kinds_count && res == 0; i++) {
-		const struct kind *k = kinds[i];
-
-		if (!k->state || k->state->phase != phase || !concerns(k, th))
-			continue;
-		if (!k->state->per_thread || k->state->rebuild_outside)
-			res = rebuild_process_state(r, k, th, in, b, err);
-		else if (k->state->rebuild)
-			res = k->state->rebuild(r, th, state_of(r, k, th), b, err);
-	}
-	return res;
-}
-
 /* What the engine itself keeps of a thread. */
-static int rebuild_thread(const struct rebuilt_thread *th, struct batch *b, struct error **err)
+static int rebuild_thread(const struct rebuilt_thread *th, struct batch *b, uint32_t *ret_number,
+			  struct error **err)
 {
 	const Rec__Thread *m = th->record;
 	int res = 0;
 
 	batch_call(b, 0, SYS_prctl, PR_SET_NAME, batch_put_string(b, m->name));
-	batch_call(b, 0, SYS_set_tid_address, m->clear_child_tid);
+	*ret_number = batch_call(b, 0, SYS_set_tid_address, m->clear_child_tid);
 	if (m->robust_list_len)
 		batch_call(b, 0, SYS_set_robust_list, m->robust_list, m->robust_list_len);
 	if (m->rseq)
@@ -242,18 +189,19 @@ static int remove_code(const struct rebuilt_task *t, struct injection *in, struc
 }
 
 static int revive_thread(const struct rebuild *r, const struct rebuilt_thread *th,
-			 struct injection *in, struct batch *b, struct error **err)
+			 struct injection *in, struct state_calls *calls, struct error **err)
 {
+	uint32_t number = 0;
 	int res = enter(th, in, err);
 
 	if (res == 0)
-		res = rebuild_thread(th, b, err);
+		res = rebuild_thread(th, &calls->batch, &number, err);
 	if (res == 0)
-		res = rebuild_states(r, th, PHASE_NORMAL, in, b, err);
+		res = states_add(r, th, PHASE_NORMAL, in, calls, err);
 	if (res == 0)
-		res = rebuild_states(r, th, PHASE_LATE, in, b, err);
-	if (res == 0 && b->count)
-		res = run_batch(in, b, "restoring a thread", err);
+		res = states_add(r, th, PHASE_LATE, in, calls, err);
+	if (res == 0)
+		res = states_run(in, calls, err);
 	if (res == 0)
 		res = set_xstate(th, err);
 	return res == 0 ? timeout_prime(th, in, err) : res;
@@ -262,14 +210,14 @@ static int revive_thread(const struct rebuild *r, const struct rebuilt_thread *t
 int revive_threads(const struct rebuild *r, struct rebuilt_task *t, struct error **err)
 {
 	struct injection *in = t->injection;
-	struct batch b cleanup_batch = {0};
+	struct state_calls calls cleanup_states = {0};
 	int res = inject_leave(in, err);
 
-	if (res == 0 && batch_init(&b, in->region) < 0)
-		res = fail(err, ENOMEM, "out of memory");
+	if (res == 0)
+		res = states_begin(&calls, in, err);
 	/* The main one last: it takes the region away, and the process's own rights. */
 	for (size_t i = t->threads.count; i-- > 0 && res == 0;) {
-		res = revive_thread(r, &t->threads.items[i], in, &b, err);
+		res = revive_thread(r, &t->threads.items[i], in, &calls, err);
 		/* Who shares the memory comes later in the image and has been revived before. */
 		if (res == 0 && i == 0 && !t->memory_of)
 			res = remove_code(t, in, err);

@@ -8,14 +8,8 @@
 #include "task/rebuild.h"
 
 /* Makes all threads but the main one.  Each is then stopped and ours. */
-int make_threads(struct rebuilt_task *t, const struct birth *b, struct error **err);
-
-/*
- * Calls of the states of one phase that belong to this thread, which is in.  Those of a thread's own
- * states may be left in the batch, to be run with what follows.
- */
-int rebuild_states(const struct rebuild *r, const struct rebuilt_thread *th, enum state_phase phase,
-		   struct injection *in, struct batch *b, struct error **err);
+int make_threads(const struct rebuild *r, struct rebuilt_task *t, const struct birth *b,
+		 struct error **err);
 
 /*
  * Gives every thread its own state; the main one is left last, without the region.  The task

@@ -24,13 +24,21 @@ void batch_free(struct batch *b)
 	*b = (struct batch){0};
 }
 
+void batch_truncate(struct batch *b, uint32_t count, size_t scratch_used)
+{
+	const size_t entry = sizeof(struct batch_entry);
+
+	memset(b->data + sizeof(struct batch_header) + count * entry, 0, (b->count - count) * entry);
+	memset(b->data + BATCH_SCRATCH_AT + scratch_used, 0, b->scratch_used - scratch_used);
+	b->count = count;
+	b->scratch_used = scratch_used;
+	b->overflow = false;
+}
+
 void batch_clear(struct batch *b)
 {
-	memset(b->data, 0, sizeof(struct batch_header) + b->count * sizeof(struct batch_entry));
-	memset(b->data + BATCH_SCRATCH_AT, 0, b->scratch_used);
-	b->count = 0;
-	b->scratch_used = 0;
-	b->overflow = false;
+	memset(b->data, 0, sizeof(struct batch_header));
+	batch_truncate(b, 0, 0);
 }
 
 struct batch_entry *batch_entry(const struct batch *b, uint32_t index)

@@ -72,6 +72,8 @@ void batch_free(struct batch *b);
 #define cleanup_batch __attribute__((cleanup(batch_free)))
 /* Forgets the entries and the scratch memory; the region stays. */
 void batch_clear(struct batch *b);
+/* Forgets what was added since there were so many entries and so much scratch memory in use. */
+void batch_truncate(struct batch *b, uint32_t count, size_t scratch_used);
 
 /* Adds a call and returns its index.  batch_call(&b, 0, SYS_fcntl, fd, F_SETOWN, pid) */
 uint32_t batch_add(struct batch *b, uint32_t flags, long nr, const uint64_t args[6]);

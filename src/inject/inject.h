@@ -48,7 +48,7 @@ struct injection {
 	uint64_t rehearsed[REHEARSED_CALLS / 64];
 	pid_t born;            /* the last child or thread that a call of ours made, with PTRACE_O_TRACE{FORK,CLONE} */
 	bool watched;          /* it stops where it has made one (inject_advance()) */
-	bool alone;            /* it is the only thread of its process, and never was another */
+	bool alone;            /* it is the only thread of its process: of its end we hear at once */
 	bool running;          /* inject_start() has let it run */
 };
 

@@ -29,6 +29,11 @@ int trace_interrupt(pid_t tid)
 	return ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 ? -errno : 0;
 }
 
+int trace_set_options(pid_t tid, unsigned long options)
+{
+	return ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)options) < 0 ? -errno : 0;
+}
+
 static struct stop stop_of(int status)
 {
 	int signal = WSTOPSIG(status), event = status >> 16;

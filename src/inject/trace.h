@@ -32,6 +32,8 @@ struct stop {
 /* options: PTRACE_O_*.  The thread goes on running. */
 int trace_seize(pid_t tid, unsigned long options, struct error **err);
 int trace_interrupt(pid_t tid);
+/* Of a stopped thread. */
+int trace_set_options(pid_t tid, unsigned long options);
 /* Waits for the next stop of this thread: 0, or -errno of waitpid(2). */
 int trace_wait(pid_t tid, struct stop *ret);
 

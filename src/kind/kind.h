@@ -119,7 +119,7 @@ struct state_ops {
 	 */
 	int (*rebuild)(const struct rebuild *r, const struct rebuilt_thread *t,
 		       const ProtobufCMessage *m, struct batch *b, struct error **err);
-	/* What the tool does from outside, the thread being stopped, after rebuild()'s calls (optional). */
+	/* What the tool does from outside, the thread being stopped, after rebuild() (optional). */
 	int (*rebuild_outside)(const struct rebuild *r, const struct rebuilt_thread *t,
 			       const ProtobufCMessage *m, struct error **err);
 	/*

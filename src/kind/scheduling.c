@@ -312,22 +312,22 @@ static void rebuild_attributes(const Rec__Scheduling *m, pid_t tid, struct batch
 	batch_call(b, 0, SYS_sched_setattr, 0, batch_put(b, &want, sizeof want), 0);
 }
 
+/* Of a thread that might run everywhere nothing was written down: it runs where the tool runs. */
 static void rebuild_affinity(const Rec__Scheduling *m, pid_t tid, struct batch *b)
 {
-	unsigned char now[AFFINITY_MAX], want[AFFINITY_MAX] = {0};
+	unsigned char now[AFFINITY_MAX], want[AFFINITY_MAX];
 	long n = get_affinity(tid, now);
+	size_t size = n > 0 ? (size_t)n : sizeof want;
 
-	if (!m->affinity.len) {
-		if (n > 0 && is_everywhere(now, (size_t)n, sysconf(_SC_NPROCESSORS_ONLN)))
-			return;
-		memset(want, 0xff, sizeof want);
-	} else {
+	memset(want, 0xff, sizeof want);
+	if (m && m->affinity.len) {
+		memset(want, 0, sizeof want);
 		memcpy(want, m->affinity.data, m->affinity.len);
-		if (n > 0 && !memcmp(now, want, (size_t)n))
-			return;
 	}
+	if (n > 0 && !memcmp(now, want, size))
+		return;
 	/* The kernel leaves out the processors that are not there. */
-	batch_call(b, 0, SYS_sched_setaffinity, 0, sizeof want, batch_put(b, want, sizeof want));
+	batch_call(b, 0, SYS_sched_setaffinity, 0, size, batch_put(b, want, size));
 }
 
 /* The tool has them, too, and the thread has them from the tool: few differ. */
@@ -369,10 +369,11 @@ static int scheduling_rebuild(const struct rebuild *r, const struct rebuilt_thre
 	long io;
 
 	(void)r, (void)err;
+	/* Before its policy: SCHED_DEADLINE is for those that may run everywhere. */
+	rebuild_affinity(m, t->tid, b);
 	if (!m)
 		return 0;
 	rebuild_attributes(m, t->tid, b);
-	rebuild_affinity(m, t->tid, b);
 	io = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, t->tid);
 	if (io != (long)m->io_priority)
 		batch_call(b, 0, SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, m->io_priority);
