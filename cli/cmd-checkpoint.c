@@ -16,7 +16,7 @@ struct arguments {
 static int parse_level(struct arguments *a, const char *s)
 {
 	char *end;
-	long level = s ? strtol(s, &end, 10) : 3;
+	long level = s ? strtol(s, &end, 10) : STASIS_COMPRESS_AUTO;
 
 	if (s && (end == s || *end || level < 1 || level > 19))
 		return usage_error(&command_checkpoint,

@@ -14,6 +14,9 @@
 #include "image/reader.h"
 #include "priv/caps.h"
 
+/* What STASIS_COMPRESS_AUTO goes up to: above it hardly anything is gained. */
+#define AUTO_TOP_LEVEL 9
+
 struct stasis_process {
 	struct revived revived;
 };
@@ -97,7 +100,7 @@ int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoi
 		take(&o, sizeof o, options, options->size);
 	if (pid <= 0)
 		return usage(err, "a process number is a positive number");
-	if (o.compress < 0 || o.compress > 19)
+	if (o.compress < STASIS_COMPRESS_AUTO || o.compress > 19)
 		return usage(err, "the compression level goes from 1 to 19");
 	if ((unsigned int)o.then > STASIS_LEAVE_STOPPED)
 		return usage(err, "unknown wish for what becomes of the program");
@@ -112,7 +115,8 @@ int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoi
 			: o.then == STASIS_LEAVE_STOPPED ? THEN_STOP
 							 : THEN_CONTINUE,
 		.only = o.only != 0,
-		.zstd_level = o.compress,
+		.zstd_level = o.compress == STASIS_COMPRESS_AUTO ? AUTO_TOP_LEVEL : o.compress,
+		.zstd_adaptive = o.compress == STASIS_COMPRESS_AUTO,
 		.progress = o.progress,
 		.progress_arg = o.progress_arg,
 	};

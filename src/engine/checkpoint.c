@@ -387,7 +387,7 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 {
 	struct session s __attribute__((cleanup(end_session))) = {.spool = SPOOL_NONE};
 	cleanup_image_writer struct image_writer *w = NULL;
-	const struct image_writer_options wo = {.zstd_level = o->zstd_level};
+	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
 	int r;
 
 	s.capture.leave_running = o->then == THEN_CONTINUE;

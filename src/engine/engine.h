@@ -21,6 +21,7 @@ struct checkpoint_options {
 	enum checkpoint_then then;
 	bool only; /* without its descendants */
 	int zstd_level; /* 0: not compressed */
+	bool zstd_adaptive; /* the level follows the output, up to that one */
 	struct external_policy external;
 	/* Called now and then with the bytes written so far; may be NULL. */
 	void (*progress)(void *arg, uint64_t bytes);

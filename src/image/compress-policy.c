@@ -14,7 +14,7 @@ static const int levels[COMPRESS_STEPS] = {
 #define FADE 0.8
 #define PATIENCE 4U
 /* What is known of a step becomes so much more hopeful with each choice against it. */
-#define FORGET 1.02
+#define FORGET 1.002
 
 int compress_step_level(unsigned step)
 {
@@ -67,7 +67,8 @@ static void choose(struct compress_policy *p)
 
 	p->known[p->step] = have;
 	if (have < want && p->step > 0) {
-		go_to(p, p->step - 1);
+		/* Far too slow: the way down shall not cost more than the level did. */
+		go_to(p, have < want / 2 && p->step > 2 ? p->step - 3 : p->step - 1);
 	} else if (have > want * MARGIN && next <= p->top) {
 		if (p->known[next] == 0 || p->known[next] > want)
 			go_to(p, next);
