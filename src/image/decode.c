@@ -106,12 +106,13 @@ static int have_zstd(struct image_decoder *d, struct error **err)
 {
 	if (!d->out)
 		d->out = aligned_alloc(PAGE_ALIGN, IMAGE_PIECE);
-	if (!d->zstd)
+	if (!d->zstd) {
 		d->zstd = ZSTD_createDCtx();
-	if (!d->out || !d->zstd ||
-	    ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, MAX_WINDOW_LOG)))
-		return fail(err, ENOMEM, "out of memory");
-	return 0;
+		/* Once only: amid a frame it would be refused. */
+		if (d->zstd)
+			ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, MAX_WINDOW_LOG);
+	}
+	return d->out && d->zstd ? 0 : fail(err, ENOMEM, "out of memory");
 }
 
 /* One step of zstd.  False: there is nothing more to be had of these bytes. */
