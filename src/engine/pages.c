@@ -20,57 +20,6 @@ static int open_pagemap(const struct task *task, struct error **err)
 		       : fail_errno(err, errno, "cannot see the pages of process %d", task->pid);
 }
 
-static int add_ranges(const struct page_ranges *from, Rec__Range ***to, size_t *count)
-{
-	*to = calloc(from->list.count + 1, sizeof **to);
-	if (!*to)
-		return -ENOMEM;
-	for (size_t i = 0; i < from->list.count; i++) {
-		Rec__Range *r = malloc(sizeof *r);
-
-		if (!r)
-			return -ENOMEM;
-		rec__range__init(r);
-		r->start = from->list.items[i].start;
-		r->end = from->list.items[i].end;
-		(*to)[(*count)++] = r;
-	}
-	return 0;
-}
-
-static int find_ranges(int pagemap, const Rec__Area *a,
-		       int (*find)(int, uint64_t, uint64_t, struct page_ranges *),
-		       Rec__Range ***to, size_t *count)
-{
-	struct page_ranges found = {0};
-	int r = find(pagemap, a->start, a->end, &found);
-
-	if (r == 0 && found.list.count)
-		r = add_ranges(&found, to, count);
-	vec_free(&found.list);
-	return r == -EOPNOTSUPP ? 0 : r;
-}
-
-int capture_page_kinds(const struct task *task, Rec__Memory *m, struct error **err)
-{
-	cleanup_close int pagemap = open_pagemap(task, err);
-	int r = 0;
-
-	if (pagemap < 0)
-		return pagemap;
-	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
-		Rec__Area *a = m->areas[i];
-		const struct vm_area *seen = maps_find(&task->areas, a->start);
-
-		if (a->special)
-			continue;
-		r = find_ranges(pagemap, a, pagemap_guards, &a->guards, &a->n_guards);
-		if (r == 0 && seen && seen->anon_huge)
-			r = find_ranges(pagemap, a, pagemap_huge, &a->huge, &a->n_huge);
-	}
-	return r == 0 ? 0 : fail_errno(err, -r, "cannot see the pages of process %d", task->pid);
-}
-
 /* A frame that is being filled. */
 struct frame_fill {
 	struct image_writer *w;

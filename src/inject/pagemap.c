@@ -48,7 +48,13 @@ static int add_range(struct page_ranges *ret, uint64_t start, uint64_t end)
 	return 0;
 }
 
-static int scan(int pagemap, struct scan_arg *arg, struct page_ranges *ret)
+static int add_pages(const struct scan_region *r, void *to)
+{
+	return add_range(to, r->start, r->end);
+}
+
+static int scan(int pagemap, struct scan_arg *arg,
+		int (*add)(const struct scan_region *region, void *to), void *to)
 {
 	struct scan_region regions[REGIONS];
 	uint64_t end = arg->end;
@@ -62,7 +68,7 @@ static int scan(int pagemap, struct scan_arg *arg, struct page_ranges *ret)
 		if (n < 0)
 			return -errno;
 		for (int i = 0; i < n; i++) {
-			int r = add_range(ret, regions[i].start, regions[i].end);
+			int r = add(&regions[i], to);
 
 			if (r < 0)
 				return r;
@@ -118,7 +124,7 @@ static int scan_private(int pagemap, uint64_t start, uint64_t end, uint64_t with
 		.return_mask = SCAN_PRESENT,
 	};
 
-	return scan(pagemap, &arg, ret);
+	return scan(pagemap, &arg, add_pages, ret);
 }
 
 int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
@@ -134,28 +140,36 @@ int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_range
 	return read_entries(pagemap, start, end, ret);
 }
 
-static int scan_one(int pagemap, uint64_t start, uint64_t end, uint64_t category,
-		    struct page_ranges *ret)
+static int add_kinds(const struct scan_region *r, void *to)
+{
+	struct page_kinds *kinds = to;
+	int done = r->categories & SCAN_GUARD ? add_range(&kinds->guards, r->start, r->end) : 0;
+
+	if (done == 0 && (r->categories & SCAN_HUGE))
+		done = add_range(&kinds->huge, r->start, r->end);
+	return done;
+}
+
+static int scan_kinds(int pagemap, uint64_t start, uint64_t end, uint64_t categories,
+		      struct page_kinds *ret)
 {
 	struct scan_arg arg = {
 		.start = start,
 		.end = end,
-		.category_mask = category,
-		.return_mask = category,
+		.category_anyof_mask = categories,
+		.return_mask = categories,
 	};
-	int r = scan(pagemap, &arg, ret);
 
-	return r == -ENOTTY || r == -EINVAL ? -EOPNOTSUPP : r;
+	return scan(pagemap, &arg, add_kinds, ret);
 }
 
-int pagemap_huge(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+int pagemap_kinds(int pagemap, uint64_t start, uint64_t end, struct page_kinds *ret)
 {
-	return scan_one(pagemap, start, end, SCAN_HUGE, ret);
-}
+	int r = scan_kinds(pagemap, start, end, SCAN_GUARD | SCAN_HUGE, ret);
 
-int pagemap_guards(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
-{
-	return scan_one(pagemap, start, end, SCAN_GUARD, ret);
+	if (r == -EINVAL)
+		r = scan_kinds(pagemap, start, end, SCAN_HUGE, ret);
+	return r == -ENOTTY || r == -EINVAL ? 0 : r;
 }
 
 int pagemap_read(int pagemap, uint64_t start, size_t pages, uint64_t *ret)

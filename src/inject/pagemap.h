@@ -26,11 +26,13 @@ struct page_ranges {
  */
 int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
 
-/* Adds the ranges that are huge pages.  -EOPNOTSUPP: this kernel cannot tell. */
-int pagemap_huge(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
+struct page_kinds {
+	struct page_ranges guards; /* with guard markers (Linux 6.16) */
+	struct page_ranges huge;   /* huge pages, whoever's */
+};
 
-/* Adds the ranges with guard markers.  -EOPNOTSUPP: this kernel cannot tell. */
-int pagemap_guards(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
+/* Adds what is found in [start, end), over any mappings; nothing where the kernel cannot tell. */
+int pagemap_kinds(int pagemap, uint64_t start, uint64_t end, struct page_kinds *ret);
 
 /* Entries of /proc/PID/pagemap, one a page: 0 or -errno. */
 int pagemap_read(int pagemap, uint64_t start, size_t pages, uint64_t *ret);
