@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -85,16 +86,18 @@ int fd_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
 	return 0;
 }
 
-ssize_t fd_slurp_open(int fd, char **ret)
+static ssize_t slurp(int fd, bool record, char **ret)
 {
 	size_t room = 4096, done = 0;
 	char *buf = malloc(room + 1);
 
 	while (buf) {
-		ssize_t n = fd_read(fd, buf + done, room - done);
+		ssize_t n = record ? read(fd, buf + done, room - done)
+				   : fd_read(fd, buf + done, room - done);
 		char *grown;
 
 		if (n < 0) {
+			n = record ? -errno : n;
 			free(buf);
 			return n;
 		}
@@ -113,11 +116,21 @@ ssize_t fd_slurp_open(int fd, char **ret)
 	return -ENOMEM;
 }
 
+ssize_t fd_slurp_open(int fd, char **ret)
+{
+	return slurp(fd, false, ret);
+}
+
 ssize_t fd_slurp(int dirfd, const char *path, char **ret)
 {
 	cleanup_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0)
-		return -errno;
-	return fd_slurp_open(fd, ret);
+	return fd < 0 ? -errno : slurp(fd, false, ret);
+}
+
+ssize_t fd_slurp_record(int dirfd, const char *path, char **ret)
+{
+	cleanup_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : slurp(fd, true, ret);
 }

@@ -31,4 +31,9 @@ int fd_pwrite(int fd, const void *buf, size_t len, uint64_t offset);
  * Returns the length, or -errno.
  */
 ssize_t fd_slurp(int dirfd, const char *path, char **ret);
+/*
+ * As above, of a file of /proc that is one record (status, stat, fdinfo, ...): what a read(2)
+ * returned of it before the buffer was full is all of it.
+ */
+ssize_t fd_slurp_record(int dirfd, const char *path, char **ret);
 ssize_t fd_slurp_open(int fd, char **ret);

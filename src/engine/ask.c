@@ -144,7 +144,7 @@ static void see_lock_future(const struct task *task, const struct injection *in,
 {
 	cleanup_free char *text = NULL;
 	struct proc_status st = {0};
-	ssize_t n = task_slurp(task, "status", &text);
+	ssize_t n = task_slurp_record(task, "status", &text);
 	cleanup_close int pagemap = -1;
 	uint64_t last = in->region + BATCH_REGION_SIZE - ARCH_PAGE_SIZE, entry = 0;
 

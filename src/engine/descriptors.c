@@ -17,7 +17,7 @@ static int read_fdinfo(const struct task *task, int fd, struct fdinfo *ret)
 {
 	cleanup_free char *name = str_format("fdinfo/%d", fd);
 	cleanup_free char *text = NULL;
-	ssize_t n = name ? task_slurp(task, name, &text) : -ENOMEM;
+	ssize_t n = name ? task_slurp_record(task, name, &text) : -ENOMEM;
 
 	return n < 0 ? (int)n : fdinfo_parse(text, (size_t)n, ret);
 }
@@ -29,6 +29,7 @@ static int look_at(struct file *f, struct task *task, int fd, struct fdinfo *inf
 	cleanup_free char *name = str_format("fd/%d", fd);
 
 	f->fd = fd;
+	f->described = true;
 	f->flags = (int)(info->flags & ~(unsigned int)O_CLOEXEC);
 	f->info = *info;
 	*info = (struct fdinfo){0};
@@ -61,8 +62,7 @@ static int read_descriptor(struct capture *c, struct task *task, int fd, struct 
 {
 	struct fdinfo info cleanup_fdinfo = {0};
 	struct slot *slot = vec_push(&task->slots);
-	struct file *f;
-	size_t at = 0;
+	struct file *f, **at;
 	int r = read_fdinfo(task, fd, &info);
 
 	if (!slot)
@@ -78,17 +78,18 @@ static int read_descriptor(struct capture *c, struct task *task, int fd, struct 
 	if (take_locks(task, fd, &info) < 0)
 		return fail(err, ENOMEM, "out of memory");
 	*slot = (struct slot){.fd = fd, .cloexec = (info.flags & O_CLOEXEC) != 0};
-	f = capture_find_description(c, task->pid, fd, &at);
+	f = capture_find_description(c, task->pid, fd, &info, &at);
 	if (!f) {
 		f = capture_add_file(c, task);
-		r = f ? look_at(f, task, fd, &info, err) : -ENOMEM;
-		if (!f || (r == 0 && capture_place_description(c, at, f) < 0))
+		if (!f)
 			return fail(err, ENOMEM, "out of memory");
+		r = look_at(f, task, fd, &info, err);
+		if (r < 0)
+			return r;
+		*at = f;
 	}
-	if (r < 0)
-		return r;
 	slot->file = f->id;
-	return r;
+	return 0;
 }
 
 static int compare_ints(const void *a, const void *b)

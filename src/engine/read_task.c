@@ -41,7 +41,7 @@ static int read_thread(struct thread *t, struct error **err)
 {
 	cleanup_free char *name = str_format("task/%d/status", t->tid);
 	cleanup_free char *text = NULL;
-	ssize_t n = name ? task_slurp(t->task, name, &text) : -ENOMEM;
+	ssize_t n = name ? task_slurp_record(t->task, name, &text) : -ENOMEM;
 
 	if (n < 0 || status_parse(text, (size_t)n, &t->status) < 0)
 		return fail(err, ESRCH, "thread %d has ended", t->tid);
@@ -103,7 +103,7 @@ static void recover_threads(struct task *task)
 static int read_identity(struct task *task, const struct proc_status *st, struct error **err)
 {
 	cleanup_free char *text = NULL;
-	ssize_t n = task_slurp(task, "stat", &text);
+	ssize_t n = task_slurp_record(task, "stat", &text);
 
 	if (n < 0 || stat_parse(text, (size_t)n, &task->stat) < 0)
 		return fail(err, ESRCH, "process %d has ended", task->pid);
@@ -118,7 +118,7 @@ int read_zombie(struct task *task, struct error **err)
 {
 	struct proc_status st cleanup_status = {0};
 	cleanup_free char *text = NULL;
-	ssize_t n = task_slurp(task, "status", &text);
+	ssize_t n = task_slurp_record(task, "status", &text);
 
 	if (n < 0 || status_parse(text, (size_t)n, &st) < 0)
 		return fail(err, ESRCH, "process %d is gone", task->pid);

@@ -71,7 +71,7 @@ static int fill_task(struct capture *c, struct task *task, Rec__Task *m, struct 
 	vec_each(t, &task->threads)
 		m->tids[m->n_tids++] = (uint32_t)(*t)->ns_tid;
 	m->stop_signal = (uint32_t)task_leader(task)->group_stop;
-	if (task_slurp(task, "personality", &personality) > 0)
+	if (task_slurp_record(task, "personality", &personality) > 0)
 		m->personality = (uint32_t)strtoul(personality, NULL, 16);
 	m->memory_of = number_of(task->memory_of);
 	m->files_of = number_of(task->files_of);

@@ -61,6 +61,25 @@ static struct thread *find_thread(struct task *task, pid_t tid)
 	return NULL;
 }
 
+/* A list of threads that is gone through once more. */
+struct listing {
+	size_t known; /* those that were seized before */
+	size_t next;  /* where the next of them is expected: the kernel lists them in one order */
+};
+
+static bool is_known(const struct task *task, struct listing *l, pid_t tid)
+{
+	for (size_t i = 0; i < l->known; i++) {
+		size_t at = (l->next + i) % l->known;
+
+		if (task->threads.items[at]->tid != tid)
+			continue;
+		l->next = at + 1;
+		return true;
+	}
+	return false;
+}
+
 static void drop_thread(struct task *task, size_t i)
 {
 	free(task->threads.items[i]);
@@ -90,7 +109,7 @@ static int add_thread(struct task *task, pid_t tid, struct error **err)
 static bool read_stat(const struct task *task, const char *name, struct proc_stat *ret)
 {
 	cleanup_free char *text = NULL;
-	ssize_t n = name ? task_slurp(task, name, &text) : -1;
+	ssize_t n = name ? task_slurp_record(task, name, &text) : -1;
 
 	return n >= 0 && stat_parse(text, (size_t)n, ret) == 0;
 }
@@ -122,12 +141,12 @@ static bool is_io_worker(const struct task *task, pid_t tid)
 }
 
 /* 1: seized; 0: not needed, it is ours already or has ended. */
-static int seize_thread(struct task *task, pid_t tid, struct error **err)
+static int seize_thread(struct task *task, struct listing *l, pid_t tid, struct error **err)
 {
 	struct error *inner = NULL;
 	int r;
 
-	if (find_thread(task, tid) || is_io_worker(task, tid))
+	if (is_known(task, l, tid) || is_io_worker(task, tid))
 		return 0;
 	r = add_thread(task, tid, &inner);
 	if (r == 0)
@@ -150,6 +169,7 @@ static int seize_thread(struct task *task, pid_t tid, struct error **err)
 static int seize_new_threads(struct task *task, struct error **err)
 {
 	int fd = openat(task->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0;
+	struct listing listing = {.known = task->threads.count};
 	struct dirent *e;
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
@@ -157,7 +177,7 @@ static int seize_new_threads(struct task *task, struct error **err)
 		found = fail_errno(err, errno, "cannot look at process %d", task->pid);
 	while (dir && found >= 0 && (e = readdir(dir))) {
 		pid_t tid = (pid_t)atoi(e->d_name);
-		int r = tid > 0 ? seize_thread(task, tid, err) : 0;
+		int r = tid > 0 ? seize_thread(task, &listing, tid, err) : 0;
 
 		found = r < 0 ? r : found + r;
 	}
@@ -254,7 +274,7 @@ static bool in_vfork(const struct thread *t)
 {
 	cleanup_free char *name = str_format("task/%d/syscall", t->tid);
 	cleanup_free char *text = NULL;
-	ssize_t n = name ? task_slurp(t->task, name, &text) : -1;
+	ssize_t n = name ? task_slurp_record(t->task, name, &text) : -1;
 	struct proc_syscall call;
 	uint64_t flags = 0;
 

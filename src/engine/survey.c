@@ -48,7 +48,7 @@ static void refuse_gained(const struct task *task, struct error **err)
 {
 	struct proc_status own cleanup_status = {0};
 	cleanup_free char *text = NULL;
-	ssize_t n = fd_slurp(AT_FDCWD, "/proc/thread-self/status", &text);
+	ssize_t n = fd_slurp_record(AT_FDCWD, "/proc/thread-self/status", &text);
 	uint64_t aside;
 
 	if (n < 0 || status_parse(text, (size_t)n, &own) < 0) {
@@ -106,8 +106,8 @@ int survey_task(const struct task *task, struct error **err)
 	struct proc_status st __attribute__((cleanup(status_free))) = {0};
 	struct proc_stat stat;
 	struct error *found = NULL;
-	ssize_t n = task_slurp(task, "status", &text);
-	ssize_t m = task_slurp(task, "stat", &stat_text);
+	ssize_t n = task_slurp_record(task, "status", &text);
+	ssize_t m = task_slurp_record(task, "stat", &stat_text);
 	int r;
 
 	if (n < 0 || m < 0 || status_parse(text, (size_t)n, &st) < 0 ||

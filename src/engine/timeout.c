@@ -79,7 +79,7 @@ static bool must_observe(const struct thread *t)
 {
 	cleanup_free char *name = str_format("task/%d/syscall", t->tid);
 	cleanup_free char *text = NULL;
-	ssize_t n = name ? task_slurp(t->task, name, &text) : -1;
+	ssize_t n = name ? task_slurp_record(t->task, name, &text) : -1;
 	struct scan s = scan_of(text, n < 0 ? 0 : (size_t)n);
 	int64_t nr = scan_signed(&s);
 	struct timed_call call;
@@ -115,7 +115,7 @@ static bool read_sched(const struct thread *t, uint64_t *ret_ran, uint64_t *ret_
 {
 	cleanup_free char *name = str_format("task/%d/sched", t->tid);
 	cleanup_free char *text = NULL;
-	ssize_t n = name ? task_slurp(t->task, name, &text) : -1;
+	ssize_t n = name ? task_slurp_record(t->task, name, &text) : -1;
 	struct proc_sched sched;
 
 	if (n < 0 || sched_parse(text, (size_t)n, &sched) < 0 ||
@@ -130,7 +130,7 @@ static int read_processor(const struct thread *t)
 {
 	cleanup_free char *name = str_format("task/%d/stat", t->tid);
 	cleanup_free char *text = NULL;
-	ssize_t n = name ? task_slurp(t->task, name, &text) : -1;
+	ssize_t n = name ? task_slurp_record(t->task, name, &text) : -1;
 	const char *at = n < 0 ? NULL : memrchr(text, ')', (size_t)n);
 	struct scan s;
 

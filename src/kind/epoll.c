@@ -77,14 +77,45 @@ static bool has_file(const struct task *task, uint32_t id)
 	return false;
 }
 
-/* How many before it were added with the same number: the kernel's lists are in one order. */
-static uint32_t rank_of(const struct file *f, const struct fd_epoll_watch *w)
-{
-	uint32_t rank = 0;
+/* A watch, and how many before it were added with the same number. */
+struct ranked {
+	const struct fd_epoll_watch *watch;
+	uint32_t rank;
+};
 
-	for (const struct fd_epoll_watch *it = f->info.epoll.items; it < w; it++)
-		rank += it->fd == w->fd;
-	return rank;
+static int compare_numbers(const void *x, const void *y)
+{
+	const struct fd_epoll_watch *a = ((const struct ranked *)x)->watch;
+	const struct fd_epoll_watch *b = ((const struct ranked *)y)->watch;
+
+	if (a->fd != b->fd)
+		return a->fd < b->fd ? -1 : 1;
+	return a < b ? -1 : a > b;
+}
+
+static int compare_places(const void *x, const void *y)
+{
+	const struct ranked *a = x, *b = y;
+
+	return a->watch < b->watch ? -1 : a->watch > b->watch;
+}
+
+/* The kernel's lists are in one order.  The caller frees; NULL: no memory. */
+static struct ranked *rank(const struct file *f)
+{
+	size_t count = f->info.epoll.count;
+	struct ranked *ranks = calloc(count + 1, sizeof *ranks);
+
+	if (!ranks)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		ranks[i].watch = &f->info.epoll.items[i];
+	qsort(ranks, count, sizeof *ranks, compare_numbers);
+	for (size_t i = 1; i < count; i++)
+		if (ranks[i].watch->fd == ranks[i - 1].watch->fd)
+			ranks[i].rank = ranks[i - 1].rank + 1;
+	qsort(ranks, count, sizeof *ranks, compare_places);
+	return ranks;
 }
 
 /*
@@ -97,22 +128,25 @@ static long compare(const struct file *candidate, const struct file *f, struct k
 }
 
 /* The description that it watches; NULL: no process of the tree has it. */
-static const struct file *watched(const struct capture *c, const struct file *f,
-				  const struct fd_epoll_watch *w)
+static const struct file *watched(struct capture *c, const struct file *f,
+				  const struct ranked *ranked)
 {
-	struct kcmp_epoll_slot slot = {(uint32_t)f->fd, (uint32_t)w->fd, rank_of(f, w)};
+	const struct fd_epoll_watch *w = ranked->watch;
+	struct kcmp_epoll_slot slot = {(uint32_t)f->fd, (uint32_t)w->fd, ranked->rank};
 	const struct slot *now = slot_of(f->task, w->fd);
 	const struct file *likely = now ? file_by_id(&c->files, now->file) : NULL;
-	size_t lo = 0, hi = c->by_description.count;
+	struct file *const *all;
+	size_t lo = 0, hi = 0;
 
 	if (likely && compare(likely, f, &slot) == 0)
 		return likely;
+	all = capture_descriptions(c, &hi);
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		switch (compare(c->by_description.items[mid], f, &slot)) {
+		switch (compare(all[mid], f, &slot)) {
 		case 0:
-			return c->by_description.items[mid];
+			return all[mid];
 		case 1:
 			lo = mid + 1;
 			break;
@@ -126,16 +160,14 @@ static const struct file *watched(const struct capture *c, const struct file *f,
 	return NULL;
 }
 
-static int capture_items(const struct capture *c, const struct file *f, Rec__Epoll *m,
-			 struct error **err)
+static int add_items(struct capture *c, const struct file *f, const struct ranked *ranks,
+		     Rec__Epoll *m, struct error **err)
 {
 	int r = 0;
 
-	m->items = calloc(f->info.epoll.count + 1, sizeof *m->items);
-	if (!m->items)
-		return fail(err, ENOMEM, "out of memory");
-	vec_each(w, &f->info.epoll) {
-		const struct file *file = watched(c, f, w);
+	for (size_t i = 0; i < f->info.epoll.count; i++) {
+		const struct fd_epoll_watch *w = ranks[i].watch;
+		const struct file *file = watched(c, f, &ranks[i]);
 		Rec__EpollItem *item;
 
 		if (!file) {
@@ -155,6 +187,19 @@ static int capture_items(const struct capture *c, const struct file *f, Rec__Epo
 		item->file = file->id;
 		m->items[m->n_items++] = item;
 	}
+	return r;
+}
+
+static int capture_items(struct capture *c, const struct file *f, Rec__Epoll *m,
+			 struct error **err)
+{
+	struct ranked *ranks = rank(f);
+	int r;
+
+	m->items = calloc(f->info.epoll.count + 1, sizeof *m->items);
+	r = m->items && ranks ? add_items(c, f, ranks, m, err)
+			      : fail(err, ENOMEM, "out of memory");
+	free(ranks);
 	return r;
 }
 

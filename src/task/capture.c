@@ -153,7 +153,7 @@ void capture_free(struct capture *c)
 	vec_free(&c->shared);
 	vec_free(&c->shared_table);
 	vec_free(&c->by_inode);
-	vec_free(&c->by_description);
+	vec_free(&c->by_kcmp);
 	file_table_free(&c->files);
 	tree_free(&c->tree);
 }

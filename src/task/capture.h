@@ -50,7 +50,10 @@ struct external_policy {
 struct capture {
 	struct tree tree;
 	struct file_table files;
-	VEC(struct file *) by_description; /* those with a descriptor, in the order of kcmp(2) */
+	struct file *by_description; /* those with a descriptor: the root of a tree */
+	VEC(struct file *) by_kcmp;  /* the same, in the order of kcmp(2), when it was last asked for */
+	size_t sorted_files; /* how many files there were then */
+	pid_t self; /* ours, or 0: nobody has asked yet */
 	VEC(struct file *) by_inode; /* all that were there when it was last asked for */
 	VEC(struct record) records;
 	VEC(struct content) contents;
@@ -83,9 +86,15 @@ uint32_t capture_share(struct capture *c, uint32_t space, uint64_t key0, uint64_
 /* A new entry of c->files, met in this task; NULL: out of memory. */
 struct file *capture_add_file(struct capture *c, struct task *task);
 
-/* The description that pid has as fd, among those that we have; else NULL and where it belongs. */
-struct file *capture_find_description(const struct capture *c, pid_t pid, int fd, size_t *ret_at);
-int capture_place_description(struct capture *c, size_t at, struct file *f);
+/*
+ * The description that pid has as fd, among those that we have; else NULL, and where the pointer
+ * to it belongs.  info: what fdinfo says of it.
+ */
+struct file *capture_find_description(struct capture *c, pid_t pid, int fd,
+				      const struct fdinfo *info, struct file ***ret_at);
+
+/* All descriptions in the order of kcmp(2); *ret_count of them.  NULL: no memory. */
+struct file *const *capture_descriptions(struct capture *c, size_t *ret_count);
 
 /* Likewise, but 0 when nobody was there. */
 uint32_t capture_shared(const struct capture *c, uint32_t space, uint64_t key0, uint64_t key1);

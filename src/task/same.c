@@ -25,10 +25,17 @@ struct file *capture_add_file(struct capture *c, struct task *task)
 	return f;
 }
 
-/* Less than 0, 0 or more than 0, as f comes before (pid, fd), is the same, or comes behind. */
-static int compare(const struct file *f, pid_t pid, int fd)
+static pid_t self(struct capture *c)
 {
-	switch (syscall(SYS_kcmp, getpid(), pid, KCMP_FILE, f->own, fd)) {
+	if (!c->self)
+		c->self = getpid();
+	return c->self;
+}
+
+/* Less than 0, 0 or more than 0, as f comes before (pid, fd), is the same, or comes behind. */
+static int compare(struct capture *c, const struct file *f, pid_t pid, int fd)
+{
+	switch (syscall(SYS_kcmp, self(c), pid, KCMP_FILE, f->own, fd)) {
 	case 0:
 		return 0;
 	case 1:
@@ -38,33 +45,69 @@ static int compare(const struct file *f, pid_t pid, int fd)
 	}
 }
 
-struct file *capture_find_description(const struct capture *c, pid_t pid, int fd, size_t *ret_at)
+/*
+ * What stays as it is as long as a description exists, mixed so that the order of numbers is
+ * none of the results: only descriptions that have it in common are compared by the kernel.
+ */
+static uint64_t lasting(const struct fdinfo *info)
 {
-	size_t lo = 0, hi = c->by_description.count;
+	uint64_t x = info->ino ^ (uint64_t)(uint32_t)info->mnt_id << 40 ^
+		     (uint64_t)(uint32_t)info->eventfd_id << 16;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int order = compare(c->by_description.items[mid], pid, fd);
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+/* Addresses, which the kernel has mixed up as well: so the tree needs no balancing. */
+struct file *capture_find_description(struct capture *c, pid_t pid, int fd,
+				      const struct fdinfo *info, struct file ***ret_at)
+{
+	struct file **at = &c->by_description;
+	uint64_t wanted = lasting(info);
+
+	while (*at) {
+		uint64_t has = lasting(&(*at)->info);
+		int order = has < wanted ? -1 : has > wanted ? 1 : compare(c, *at, pid, fd);
 
 		if (order == 0)
-			return c->by_description.items[mid];
-		if (order < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
+			return *at;
+		at = order < 0 ? &(*at)->behind : &(*at)->before;
 	}
-	*ret_at = lo;
+	*ret_at = at;
 	return NULL;
 }
 
-int capture_place_description(struct capture *c, size_t at, struct file *f)
+static int compare_own(const void *x, const void *y, void *arg)
 {
-	if (!vec_push(&c->by_description))
-		return -ENOMEM;
-	memmove(&c->by_description.items[at + 1], &c->by_description.items[at],
-		(c->by_description.count - 1 - at) * sizeof(struct file *));
-	c->by_description.items[at] = f;
+	struct file *const *a = x, *const *b = y;
+
+	return compare(arg, *a, self(arg), (*b)->own);
+}
+
+static int sort_descriptions(struct capture *c)
+{
+	c->by_kcmp.count = 0;
+	vec_each(f, &c->files.files) {
+		struct file **slot = (*f)->described && (*f)->own >= 0 ? vec_push(&c->by_kcmp) : NULL;
+
+		if (slot)
+			*slot = *f;
+		else if ((*f)->described && (*f)->own >= 0)
+			return -ENOMEM;
+	}
+	if (c->by_kcmp.count)
+		qsort_r(c->by_kcmp.items, c->by_kcmp.count, sizeof(struct file *), compare_own, c);
+	c->sorted_files = c->files.files.count;
 	return 0;
+}
+
+struct file *const *capture_descriptions(struct capture *c, size_t *ret_count)
+{
+	if (c->sorted_files != c->files.files.count && sort_descriptions(c) < 0)
+		return NULL;
+	*ret_count = c->by_kcmp.count;
+	return c->by_kcmp.items;
 }
 
 /* The kernel marks what has no name any more. */
@@ -99,23 +142,32 @@ static int read_own_fdinfo(int fd, struct fdinfo *ret)
 
 struct file *capture_description(struct capture *c, struct task *task, int fd, struct error **err)
 {
+	struct fdinfo info cleanup_fdinfo = {0};
 	cleanup_close int owned = fd;
-	size_t at = 0;
-	struct file *f = capture_find_description(c, getpid(), fd, &at);
+	struct file *f, **at;
 
+	if (read_own_fdinfo(fd, &info) < 0) {
+		fail_errno(err, errno, "cannot look at a description that is under way");
+		return NULL;
+	}
+	f = capture_find_description(c, self(c), fd, &info, &at);
 	if (f)
 		return f;
 	f = capture_add_file(c, task);
-	if (!f || capture_place_description(c, at, f) < 0) {
+	if (!f) {
 		fail(err, ENOMEM, "out of memory");
 		return NULL;
 	}
 	f->own = fd_steal(&owned);
+	f->described = true;
+	f->info = info;
+	info = (struct fdinfo){0};
+	f->flags = (int)(f->info.flags & ~(unsigned int)O_CLOEXEC);
+	*at = f;
 	file_take_link(f, read_own_link(f->own));
-	if (!f->link || fstat(f->own, &f->st) < 0 || read_own_fdinfo(f->own, &f->info) < 0) {
+	if (!f->link || fstat(f->own, &f->st) < 0) {
 		fail_errno(err, errno, "cannot look at a description that is under way");
 		return NULL;
 	}
-	f->flags = (int)(f->info.flags & ~(unsigned int)O_CLOEXEC);
 	return f;
 }

@@ -150,6 +150,11 @@ ssize_t task_slurp(const struct task *task, const char *name, char **ret)
 	return fd_slurp(task->proc, name, ret);
 }
 
+ssize_t task_slurp_record(const struct task *task, const char *name, char **ret)
+{
+	return fd_slurp_record(task->proc, name, ret);
+}
+
 char *task_readlink(const struct task *task, const char *name)
 {
 	for (size_t room = PATH_MAX; room <= READLINK_MAX; room *= 2) {

@@ -107,6 +107,8 @@ struct thread *task_leader(const struct task *task);
 
 /* A file below /proc/PID, whole; the caller frees *ret.  Returns the length or -errno. */
 ssize_t task_slurp(const struct task *task, const char *name, char **ret);
+/* The same of a file that is one record (fd_slurp_record()). */
+ssize_t task_slurp_record(const struct task *task, const char *name, char **ret);
 /*
  * A stopped process that its tracer lets go of wakes for a moment, and stops again by itself: waits
  * for that, so that nobody who runs already sees it awake.  A second at most; proc: its /proc/PID.
