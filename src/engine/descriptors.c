@@ -29,7 +29,6 @@ static int look_at(struct file *f, struct task *task, int fd, struct fdinfo *inf
 	cleanup_free char *name = str_format("fd/%d", fd);
 
 	f->fd = fd;
-	f->described = true;
 	f->flags = (int)(info->flags & ~(unsigned int)O_CLOEXEC);
 	f->info = *info;
 	*info = (struct fdinfo){0};
@@ -86,7 +85,7 @@ static int read_descriptor(struct capture *c, struct task *task, int fd, struct 
 		r = look_at(f, task, fd, &info, err);
 		if (r < 0)
 			return r;
-		*at = f;
+		capture_place_description(f, at);
 	}
 	slot->file = f->id;
 	return 0;

@@ -88,7 +88,7 @@ int member_look(struct capture *c, struct member *m, struct error **err)
 
 	if (m->task->zombie)
 		return 0;
-	survey_stopped(m->task, &found);
+	survey_stopped(m->task, capture_namespaces(c), &found);
 	refuse_apart(m->task, c->tree.tasks.items[0], &found);
 	m->record->terminal = terminal_to_lead(c, m->task);
 	r = m->task->memory_of ? 0 : capture_mappings(c, m->task, &m->memory, &found);

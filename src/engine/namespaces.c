@@ -2,26 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/str.h"
 #include "proc/mountinfo.h"
-
-static bool is_ours(const struct task *task, const char *namespace)
-{
-	cleanup_free char *name = str_format("ns/%s", namespace);
-	cleanup_free char *own = str_format("/proc/self/ns/%s", namespace);
-	struct stat theirs, ours;
-
-	/* A kernel without this sort of namespace has but one. */
-	if (!name || !own || fstatat(task->proc, name, &theirs, 0) < 0 || stat(own, &ours) < 0)
-		return true;
-	return theirs.st_ino == ours.st_ino;
-}
 
 /* By place first, then by what is there: the order of the list says nothing. */
 static int compare_mounts(const void *x, const void *y)
@@ -95,50 +83,48 @@ static bool same_ids(const struct task *task, const char *map)
 	       sscanf(text, "%u %u", &inside, &outside) == 2 && inside == outside;
 }
 
-void refuse_namespaces(const struct task *task, struct error **err)
+void refuse_namespaces(const struct task *task, const struct namespaces *ours,
+		       struct error **err)
 {
-	static const char *const all[] = {"uts", "net", "cgroup", "time"};
+	static const enum namespace all[] = {NAMESPACE_UTS, NAMESPACE_NET, NAMESPACE_CGROUP,
+					     NAMESPACE_TIME};
 	static const char mend[] = "run the tool in that namespace";
+	const struct namespaces *its = &task->namespaces;
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (!is_ours(task, all[i]))
+		if (!namespace_is_same(its, ours, all[i]))
 			refuse(err, ENOTSUP, mend,
-			       "it lives in another %s namespace, which is not supported yet", all[i]);
+			       "it lives in another %s namespace, which is not supported yet",
+			       namespace_name(all[i]));
 	/* With a user namespace of its own, the kinds look into it. */
-	if (!is_ours(task, "ipc") && is_ours(task, "user"))
+	if (!namespace_is_same(its, ours, NAMESPACE_IPC) &&
+	    namespace_is_same(its, ours, NAMESPACE_USER))
 		refuse(err, ENOTSUP, mend,
 		       "it lives in another ipc namespace, which is not supported yet");
-	if (!is_ours(task, "mnt") && !same_mounts(task))
+	if (!namespace_is_same(its, ours, NAMESPACE_MNT) && !same_mounts(task))
 		refuse(err, ENOTSUP, mend,
 		       "it lives in another mount namespace, where paths mean other files");
-	if (!is_ours(task, "user") && !(same_ids(task, "uid_map") && same_ids(task, "gid_map")))
+	if (!namespace_is_same(its, ours, NAMESPACE_USER) &&
+	    !(same_ids(task, "uid_map") && same_ids(task, "gid_map")))
 		refuse(err, ENOTSUP, mend,
 		       "it lives in another user namespace, where it is another user");
 }
 
-static bool same_namespace(const struct task *a, const char *namespace, const struct task *b)
-{
-	cleanup_free char *name = str_format("ns/%s", namespace);
-	struct stat x, y;
-
-	return !name || fstatat(a->proc, name, &x, 0) < 0 || fstatat(b->proc, name, &y, 0) < 0 ||
-	       x.st_ino == y.st_ino;
-}
-
 void refuse_apart(const struct task *task, const struct task *root, struct error **err)
 {
-	static const char *const all[] = {"pid", "user", "cgroup"};
-	cleanup_free char *own = task_readlink(task, "ns/pid");
+	static const enum namespace all[] = {NAMESPACE_PID, NAMESPACE_USER, NAMESPACE_CGROUP};
+	cleanup_free char *own = str_format("pid:[%" PRIu64 "]", task->namespaces.number[NAMESPACE_PID]);
 	cleanup_free char *childrens = task_readlink(task, "ns/pid_for_children");
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (!same_namespace(task, all[i], root))
+		if (!namespace_is_same(&task->namespaces, &root->namespaces, all[i]))
 			refuse(err, ENOTSUP, NULL,
 			       "it lives in another %s namespace than process %d, which is not "
 			       "supported yet",
-			       all[i], root->pid);
+			       namespace_name(all[i]), root->pid);
 	/* Without a first process this link leads nowhere, and no pid can be had there. */
-	if (own && (!childrens || strcmp(own, childrens) != 0))
+	if (own && task->namespaces.number[NAMESPACE_PID] &&
+	    (!childrens || strcmp(own, childrens) != 0))
 		refuse(err, ENOTSUP, NULL,
 		       "its children would live in another pid namespace (unshare(2)), which is not "
 		       "supported yet");

@@ -114,9 +114,13 @@ static void refuse_sharer(const struct sharing *s, pid_t pid, struct error **err
 	};
 
 	for (size_t i = 0; i < sizeof sorts / sizeof *sorts; i++) {
-		const struct task *task = sharing_find(s, sorts[i].sort, pid);
+		const struct task *task = NULL;
 		struct holder holder = {.pid = pid};
+		int r = sharing_find(s, sorts[i].sort, pid, &task);
 
+		/* It has ended, or it is none that we may look into: neither are the others told. */
+		if (r < 0)
+			return;
 		if (!task)
 			continue;
 		holder_name(pid, holder.name);
@@ -129,6 +133,7 @@ static void refuse_sharer(const struct sharing *s, pid_t pid, struct error **err
 
 void refuse_shared_outside(const struct tree *tree, const struct sharing *s, struct error **err)
 {
+	const pid_t self = getpid();
 	DIR *d = opendir("/proc");
 	struct objects objects = {0};
 	struct dirent *e;
@@ -138,7 +143,7 @@ void refuse_shared_outside(const struct tree *tree, const struct sharing *s, str
 		char *end;
 		long pid = strtol(e->d_name, &end, 10);
 
-		if (*end || pid <= 0 || pid == getpid() || tree_find(tree, (pid_t)pid))
+		if (*end || pid <= 0 || pid == self || tree_find(tree, (pid_t)pid))
 			continue;
 		refuse_sharer(s, (pid_t)pid, err);
 		if (objects.list.count)

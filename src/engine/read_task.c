@@ -162,6 +162,7 @@ int read_task(struct task *task, struct error **err)
 			      "which is not supported yet",
 			      task->pid);
 	r = read_identity(task, st, err);
+	namespaces_read(task->proc, &task->namespaces);
 	if (r == 0)
 		r = read_mappings(task, err);
 	if (r == 0)

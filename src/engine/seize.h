@@ -17,7 +17,7 @@
 int survey_task(const struct task *task, struct error **err);
 
 /* What a running target may change until it is stopped: namespaces, rights.  Adds obstacles. */
-void survey_stopped(const struct task *task, struct error **err);
+void survey_stopped(const struct task *task, const struct namespaces *ours, struct error **err);
 
 /*
  * The tree has its root: all threads of that and of its descendants are stopped, who become

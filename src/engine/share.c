@@ -74,11 +74,13 @@ int find_sharing(struct sharing *s, struct tree *tree, struct error **err)
 	return 0;
 }
 
-const struct task *sharing_find(const struct sharing *s, enum share_sort sort, pid_t pid)
+int sharing_find(const struct sharing *s, enum share_sort sort, pid_t pid, const struct task **ret)
 {
 	size_t at;
+	int r = look_up(s, sort, pid, &at);
 
-	return look_up(s, sort, pid, &at) > 0 ? s->owners[sort].items[at] : NULL;
+	*ret = r > 0 ? s->owners[sort].items[at] : NULL;
+	return r < 0 ? r : 0;
 }
 
 void sharing_free(struct sharing *s)

@@ -20,7 +20,7 @@ struct sharing {
 /* Fills memory_of, files_of, fs_of and signals_of of the stopped tasks: the first in the tree has it. */
 int find_sharing(struct sharing *s, struct tree *tree, struct error **err);
 
-/* With whom of the tree this process shares; NULL: with nobody, or it may not be compared. */
-const struct task *sharing_find(const struct sharing *s, enum share_sort sort, pid_t pid);
+/* With whom of the tree this process shares: *ret, NULL for nobody.  -errno: it may not be compared. */
+int sharing_find(const struct sharing *s, enum share_sort sort, pid_t pid, const struct task **ret);
 
 void sharing_free(struct sharing *s);

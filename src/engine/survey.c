@@ -26,48 +26,42 @@ static char *name_of(pid_t pid)
 	return name;
 }
 
-/* In another user namespace capabilities are over that one, and the kernel asks for its owner. */
-static bool in_our_user_namespace(const struct task *task)
-{
-	cleanup_free char *its = task_readlink(task, "ns/user");
-	char own[64];
-	ssize_t n = readlink("/proc/self/ns/user", own, sizeof own - 1);
-
-	if (n < 0 || !its)
-		return true;
-	own[n] = '\0';
-	return strcmp(own, its) == 0;
-}
-
 /*
  * ptrace(2) goes by what we are permitted, and a capability of the tool's file is none of its
  * user's: what is set aside (priv_set_aside()) does not count.  Each thread has its own, and until
- * it stood still it could have got it.
+ * it stood still it could have got it.  In another user namespace capabilities are over that one,
+ * and the kernel asks for its owner.
  */
-static void refuse_gained(const struct task *task, struct error **err)
+static void refuse_gained(const struct task *task, const struct namespaces *ours,
+			  struct error **err)
 {
 	struct proc_status own cleanup_status = {0};
 	cleanup_free char *text = NULL;
-	ssize_t n = fd_slurp_record(AT_FDCWD, "/proc/thread-self/status", &text);
-	uint64_t aside;
+	uint64_t any = 0, aside;
+	ssize_t n;
 
+	vec_each(t, &task->threads)
+		any |= (*t)->status.cap_permitted;
+	if (!any || !namespace_is_same(&task->namespaces, ours, NAMESPACE_USER))
+		return;
+	n = fd_slurp_record(AT_FDCWD, "/proc/thread-self/status", &text);
 	if (n < 0 || status_parse(text, (size_t)n, &own) < 0) {
 		fail(err, EIO, "cannot tell which capabilities there are");
 		return;
 	}
 	aside = own.cap_permitted & ~own.cap_effective;
 	vec_each(t, &task->threads)
-		if ((*t)->status.cap_permitted & aside && in_our_user_namespace(task)) {
+		if ((*t)->status.cap_permitted & aside) {
 			refuse(err, EPERM, "checkpoint it as root",
 			       "its thread %d has capabilities that you have not", (*t)->tid);
 			return;
 		}
 }
 
-void survey_stopped(const struct task *task, struct error **err)
+void survey_stopped(const struct task *task, const struct namespaces *ours, struct error **err)
 {
-	refuse_namespaces(task, err);
-	refuse_gained(task, err);
+	refuse_namespaces(task, ours, err);
+	refuse_gained(task, ours, err);
 }
 
 /* Whoever may look into it may stop it, but for Yama, which is heard of at the seizing. */

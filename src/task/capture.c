@@ -1,6 +1,7 @@
 #include "task/capture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -130,14 +131,23 @@ struct file *const *capture_same_inode(struct capture *c, const struct file *f, 
 	return at;
 }
 
+const struct namespaces *capture_namespaces(struct capture *c)
+{
+	cleanup_close int proc = c->namespaces_known ? -1 : open("/proc/self", O_PATH | O_CLOEXEC);
+
+	if (proc >= 0)
+		namespaces_read(proc, &c->namespaces);
+	c->namespaces_known = true;
+	return &c->namespaces;
+}
+
 int capture_ipc(const struct capture *c)
 {
 	const struct task *task = c->tree.tasks.items[0];
-	struct stat theirs, ours;
 
-	if (fstatat(task->proc, "ns/ipc", &theirs, 0) < 0 || stat("/proc/self/ns/ipc", &ours) < 0)
-		return -1;
-	return theirs.st_ino == ours.st_ino ? -1 : task->pidfd;
+	return namespace_is_same(&task->namespaces, &c->namespaces, NAMESPACE_IPC)
+		       ? -1
+		       : task->pidfd;
 }
 
 void capture_free(struct capture *c)

@@ -63,6 +63,8 @@ struct capture {
 	void *ipc;
 	size_t ipc_size;
 	bool leave_running;
+	bool namespaces_known;
+	struct namespaces namespaces; /* our own, once they are known */
 	long processors; /* of this machine; 0: nobody has asked yet */
 	struct external_policy external;
 };
@@ -93,6 +95,8 @@ struct file *capture_add_file(struct capture *c, struct task *task);
 struct file *capture_find_description(struct capture *c, pid_t pid, int fd,
 				      const struct fdinfo *info, struct file ***ret_at);
 
+void capture_place_description(struct file *f, struct file **at);
+
 /* All descriptions in the order of kcmp(2); *ret_count of them.  NULL: no memory. */
 struct file *const *capture_descriptions(struct capture *c, size_t *ret_count);
 
@@ -110,6 +114,9 @@ struct file *capture_description(struct capture *c, struct task *task, int fd, s
 
 /* Takes a duplicate of fd; finds the data of the file by SEEK_DATA and adds it.  ranges: what goes in the record. */
 int capture_content(struct capture *c, uint32_t object, int fd, uint64_t size, struct error **err);
+
+/* Our own; capture_ipc() goes by what was read here. */
+const struct namespaces *capture_namespaces(struct capture *c);
 
 /*
  * For priv_within(): the pidfd of a process of the tree when its IPC namespace is another than

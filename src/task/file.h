@@ -33,6 +33,7 @@ struct file {
 	const struct vm_area *area; /* first mapping of it, where fd is -1 */
 	bool executable;     /* it is /proc/PID/exe */
 	bool described;      /* some process has, or had, a descriptor of it */
+	uint64_t lasting;    /* equal for equal descriptions (same.c) */
 	struct file *before, *behind; /* in the tree of capture_find_description() */
 	ProtobufCMessage *found; /* what discover() of its kind has seen already, for capture(); or NULL */
 };

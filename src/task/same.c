@@ -59,6 +59,13 @@ static uint64_t lasting(const struct fdinfo *info)
 	return x ^ x >> 31;
 }
 
+void capture_place_description(struct file *f, struct file **at)
+{
+	f->described = true;
+	f->lasting = lasting(&f->info);
+	*at = f;
+}
+
 /* Addresses, which the kernel has mixed up as well: so the tree needs no balancing. */
 struct file *capture_find_description(struct capture *c, pid_t pid, int fd,
 				      const struct fdinfo *info, struct file ***ret_at)
@@ -67,7 +74,7 @@ struct file *capture_find_description(struct capture *c, pid_t pid, int fd,
 	uint64_t wanted = lasting(info);
 
 	while (*at) {
-		uint64_t has = lasting(&(*at)->info);
+		uint64_t has = (*at)->lasting;
 		int order = has < wanted ? -1 : has > wanted ? 1 : compare(c, *at, pid, fd);
 
 		if (order == 0)
@@ -159,11 +166,10 @@ struct file *capture_description(struct capture *c, struct task *task, int fd, s
 		return NULL;
 	}
 	f->own = fd_steal(&owned);
-	f->described = true;
 	f->info = info;
 	info = (struct fdinfo){0};
 	f->flags = (int)(f->info.flags & ~(unsigned int)O_CLOEXEC);
-	*at = f;
+	capture_place_description(f, at);
 	file_take_link(f, read_own_link(f->own));
 	if (!f->link || fstat(f->own, &f->st) < 0) {
 		fail_errno(err, errno, "cannot look at a description that is under way");

@@ -155,9 +155,9 @@ ssize_t task_slurp_record(const struct task *task, const char *name, char **ret)
 	return fd_slurp_record(task->proc, name, ret);
 }
 
-char *task_readlink(const struct task *task, const char *name)
+static char *readlink_long(const struct task *task, const char *name)
 {
-	for (size_t room = PATH_MAX; room <= READLINK_MAX; room *= 2) {
+	for (size_t room = 2 * PATH_MAX; room <= READLINK_MAX; room *= 2) {
 		char *buf = malloc(room);
 		ssize_t n;
 
@@ -174,6 +174,17 @@ char *task_readlink(const struct task *task, const char *name)
 	}
 	errno = ENAMETOOLONG;
 	return NULL;
+}
+
+char *task_readlink(const struct task *task, const char *name)
+{
+	char buf[PATH_MAX];
+	ssize_t n = readlinkat(task->proc, name, buf, sizeof buf);
+
+	if (n < 0)
+		return NULL;
+	/* Thousands of them are kept: each only as long as it is. */
+	return (size_t)n < sizeof buf ? strndup(buf, (size_t)n) : readlink_long(task, name);
 }
 
 int task_read_memory(const struct task *task, uint64_t address, void *buf, size_t size)

@@ -16,6 +16,7 @@
 #include "proc/maps.h"
 #include "proc/stat.h"
 #include "proc/status.h"
+#include "task/namespaces.h"
 
 struct task;
 
@@ -74,6 +75,7 @@ struct task {
 	VEC(struct slot) slots;       /* by number */
 	VEC(struct own_lock) locks;   /* POSIX locks: on each of its descriptors of the file */
 	struct leftovers leftovers;   /* of killed checkpoints */
+	struct namespaces namespaces; /* of a process that was stopped */
 
 	bool adopts;                  /* it gets the orphans among its descendants (subreaper, init) */
 	struct task *parent;          /* NULL: it is not in the tree */
