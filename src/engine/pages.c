@@ -1,7 +1,6 @@
 #include "engine/pages.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +10,6 @@
 #include "base/fd.h"
 #include "engine/mappings.h"
 #include "inject/pagemap.h"
-
-static int open_pagemap(const struct task *task, struct error **err)
-{
-	int fd = openat(task->proc, "pagemap", O_RDONLY | O_CLOEXEC);
-
-	return fd >= 0 ? fd
-		       : fail_errno(err, errno, "cannot see the pages of process %d", task->pid);
-}
 
 /* A frame that is being filled. */
 struct frame_fill {
