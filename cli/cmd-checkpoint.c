@@ -140,9 +140,10 @@ static void print_result(const struct arguments *a, const struct stasis_checkpoi
 	if (a->json) {
 		printf("{\"pid\": %d, \"image\": ", a->pid);
 		print_json_string(stdout, a->image);
-		printf(", \"bytes\": %llu, \"memory\": %llu, \"pause_ns\": %llu}\n",
+		printf(", \"bytes\": %llu, \"memory\": %llu, \"pause_ns\": %llu, "
+		       "\"copied\": %llu}\n",
 		       (unsigned long long)r->bytes, (unsigned long long)r->memory,
-		       (unsigned long long)r->pause);
+		       (unsigned long long)r->pause, (unsigned long long)r->copied);
 	}
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "%s: %s, the program stood still for %.1f ms\n",

@@ -248,18 +248,12 @@ static int write_memories(struct session *s, const struct checkpoint_options *o,
 	return r;
 }
 
-/*
- * A clone has no parent but whoever gets orphans.  A member that does would see it, and suspended
- * filters would be there again, should we die while a member waits for its clone's maker.
- */
+/* A clone has no parent but whoever gets orphans: a member that does would see it. */
 static bool may_clone(const struct session *s)
 {
-	vec_each(m, &s->members) {
-		const struct thread *leader = m->task->zombie ? NULL : task_leader(m->task);
-
-		if (m->task->adopts || (leader && leader->status.seccomp && !leader->wary))
+	vec_each(m, &s->members)
+		if (m->task->adopts || !snapshot_may_clone(m->task))
 			return false;
-	}
 	return true;
 }
 

@@ -6,13 +6,12 @@
 #define CLONE_HUGE_PAGE 3000
 #define CLONE_SPACE 350000 /* stops, mappings, and what the program's first writes will cost */
 
-/* Pages that may be copied to memory of ours; 512 of them are a huge one. */
+/* Pages that may be copied to memory of ours. */
 #define COPY_LIMIT (UINT64_C(64) << (20 - 12))
-#define PER_HUGE_PAGE 512
 
 enum freeze choose_freeze(const struct freeze_facts *f)
 {
-	uint64_t all = f->pages + f->huge_pages * PER_HUGE_PAGE;
+	uint64_t all = f->pages + f->huge_pages * FREEZE_PER_HUGE_PAGE;
 	bool may_clone = f->may_clone && f->unfreezable <= COPY_LIMIT;
 	uint64_t copy = all * COPY_PAGE;
 	uint64_t clone = f->spaces * CLONE_SPACE + f->pages * CLONE_PAGE +

@@ -10,6 +10,8 @@ enum freeze {
 	FREEZE_CLONE, /* frozen clones have it; what they cannot freeze is copied */
 };
 
+#define FREEZE_PER_HUGE_PAGE 512
+
 /* All of the tree, in pages. */
 struct freeze_facts {
 	bool goes_on;        /* the tree is to go on */

@@ -154,10 +154,24 @@ int member_write_records(const struct member *m, struct image_writer *w, struct 
 	return r;
 }
 
-int member_write_memory(const struct member *m, const struct checkpoint_options *o,
+/* Below this a process that writes it takes longer to make than to read the memory. */
+#define ASSIST_PAGES 2048
+
+int member_write_memory(struct member *m, const struct checkpoint_options *o,
 			struct image_writer *w, struct error **err)
 {
-	return m->memory ? write_memory(w, o, m->task, m->memory, &m->snapshot, err) : 0;
+	struct freeze_facts facts = {0};
+	int r;
+
+	if (!m->memory)
+		return 0;
+	snapshot_weigh(m->task, m->memory, &facts);
+	if (image_writer_takes_reserve(w) &&
+	    facts.pages + facts.huge_pages * FREEZE_PER_HUGE_PAGE >= ASSIST_PAGES)
+		snapshot_assist(&m->snapshot, m->task, m->in);
+	r = write_memory(w, o, m->task, m->memory, &m->snapshot, err);
+	snapshot_dismiss(&m->snapshot, m->in);
+	return r;
 }
 
 int member_kill(const struct member *m, struct error **err)

@@ -45,7 +45,7 @@ int member_freeze(struct member *m, enum freeze how, struct spool *spool, uint64
 int member_inherit(struct member *m, const struct member *parent, struct error **err);
 
 int member_write_records(const struct member *m, struct image_writer *w, struct error **err);
-int member_write_memory(const struct member *m, const struct checkpoint_options *o,
+int member_write_memory(struct member *m, const struct checkpoint_options *o,
 			struct image_writer *w, struct error **err);
 
 int member_kill(const struct member *m, struct error **err);

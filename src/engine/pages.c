@@ -9,6 +9,7 @@
 #include "arch/arch.h"
 #include "base/fd.h"
 #include "engine/mappings.h"
+#include "engine/scribe.h"
 #include "inject/pagemap.h"
 
 /* A frame that is being filled. */
@@ -116,6 +117,8 @@ struct space_fill {
 	const Rec__Memory *memory;
 	const struct snapshot *snapshot;
 	const struct page_source *source; /* of the area */
+	struct scribe *scribe; /* NULL: there is none */
+	bool by_scribe;        /* it writes the area */
 	size_t inherited; /* ranges of memory->inherited before this one are passed */
 	struct page_ranges ranges;
 };
@@ -123,8 +126,10 @@ struct space_fill {
 static int write_pages(struct frame_fill *f, const struct space_fill *s, uint64_t start,
 		       uint64_t end, struct error **err)
 {
-	int r = write_range(f, MEMORY_OBJECT(s->task->ns_pid), start, end, source_read, s->source,
-			    err);
+	uint64_t object = MEMORY_OBJECT(s->task->ns_pid);
+	int r = s->by_scribe ? scribe_add(s->scribe, object, (struct page_range){start, end},
+				       f->keep_zeros, err)
+			  : write_range(f, object, start, end, source_read, s->source, err);
 
 	if (r == 0 || (err && *err))
 		return r;
@@ -168,8 +173,34 @@ static int write_area(struct frame_fill *f, struct space_fill *s, const Rec__Are
 	return r;
 }
 
+/* What write(2) can read of it: its keys are the program's own. */
+static bool is_readable(const Rec__Area *a)
+{
+	return (a->prot & PROT_READ) && !a->pkey;
+}
+
+/* Those areas that the scribe can write, or those that it cannot. */
+static int write_areas(struct frame_fill *f, struct space_fill *s, bool by_scribe,
+		       struct error **err)
+{
+	const Rec__Memory *m = s->memory;
+	int r = 0;
+
+	s->inherited = 0;
+	s->by_scribe = by_scribe;
+	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
+		const Rec__Area *a = m->areas[i];
+		bool can = s->scribe && is_readable(a) &&
+			   snapshot_source(s->snapshot, a) == snapshot_whole(s->snapshot);
+
+		if (area_is_private(a) && can == by_scribe)
+			r = write_area(f, s, a, err);
+	}
+	return r;
+}
+
 int write_memory(struct image_writer *w, const struct checkpoint_options *o,
-		 const struct task *task, const Rec__Memory *m, const struct snapshot *snapshot,
+		 const struct task *task, const Rec__Memory *m, struct snapshot *snapshot,
 		 struct error **err)
 {
 	struct space_fill s = {.task = task, .memory = m, .snapshot = snapshot};
@@ -178,11 +209,16 @@ int write_memory(struct image_writer *w, const struct checkpoint_options *o,
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < m->n_areas && r == 0; i++)
-		if (area_is_private(m->areas[i]))
-			r = write_area(f, &s, m->areas[i], err);
+	r = scribe_open(&s.scribe, &snapshot->twin, snapshot_whole(snapshot), w, o, err);
+	if (r == 0 && s.scribe)
+		r = write_areas(f, &s, true, err);
+	if (r == 0 && s.scribe)
+		r = scribe_finish(s.scribe, err);
+	if (r == 0)
+		r = write_areas(f, &s, false, err);
 	if (r == 0)
 		r = flush_frame(f, err);
+	scribe_free(s.scribe);
 	vec_free(&s.ranges.list);
 	free(f);
 	return r;

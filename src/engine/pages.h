@@ -19,7 +19,7 @@ int capture_page_kinds(const struct task *task, Rec__Memory *m, struct error **e
 
 /* Writes all private pages of the task that are not zero, as its snapshot has them. */
 int write_memory(struct image_writer *w, const struct checkpoint_options *o,
-		 const struct task *task, const Rec__Memory *m, const struct snapshot *snapshot,
+		 const struct task *task, const Rec__Memory *m, struct snapshot *snapshot,
 		 struct error **err);
 
 /* Writes the contents of files (deleted ones, memfds, shared memory). */

@@ -130,6 +130,17 @@ static int detach_clone(struct twin *t, const Rec__Memory *m, struct error **err
 	return r == 0 ? inject_run(&t->in, &b, NULL, err) : r;
 }
 
+bool snapshot_may_clone(const struct task *task)
+{
+	const struct thread *t = task->zombie ? NULL : task_leader(task);
+
+	/*
+	 * Filters that are suspended while we trace are there again when we die, and would judge the
+	 * program's wait for what it has made.
+	 */
+	return !t || !t->status.seccomp || t->wary;
+}
+
 /* All with the thread in. */
 static int clone_within(struct snapshot *s, struct injection *in, const Rec__Memory *m,
 			struct error **err)
@@ -178,9 +189,44 @@ int snapshot_take(struct snapshot *s, enum freeze how, const struct task *task,
 	return how == FREEZE_CLONE ? clone_task(s, task, in, m, err) : 0;
 }
 
+/* The helper has its descriptors for itself, and everything else in common with the target. */
+static int help_within(struct snapshot *s, struct injection *in, struct error **err)
+{
+	struct batch b cleanup_batch = {0};
+	int r = twin_help(in, &s->twin, err);
+
+	if (r == 0 && batch_init(&b, s->twin.in.region) < 0)
+		r = fail(err, ENOMEM, "out of memory");
+	if (r < 0)
+		return r;
+	batch_call(&b, 0, SYS_close_range, 0, UINT_MAX, CLOSE_RANGE_UNSHARE);
+	return inject_run(&s->twin.in, &b, NULL, err);
+}
+
+void snapshot_assist(struct snapshot *s, const struct task *task, struct injection *in)
+{
+	const struct thread *t = task_leader(task);
+
+	if (s->freeze != FREEZE_HOLD || !snapshot_may_clone(task))
+		return;
+	in->wary = t->wary;
+	if (inject_enter(in, t->tid, &t->regs, t->sigmask, NULL) == 0 &&
+	    help_within(s, in, NULL) == 0)
+		return;
+	snapshot_dismiss(s, in);
+}
+
+void snapshot_dismiss(struct snapshot *s, struct injection *in)
+{
+	if (s->freeze != FREEZE_HOLD || !in->tid)
+		return;
+	twin_end(&s->twin, in, NULL);
+	inject_leave(in, NULL);
+}
+
 const struct page_source *snapshot_whole(const struct snapshot *s)
 {
-	return s->twin.pid ? &s->clone : &s->target;
+	return s->clone.pid ? &s->clone : &s->target;
 }
 
 const struct page_source *snapshot_source(const struct snapshot *s, const Rec__Area *a)

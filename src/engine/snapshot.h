@@ -25,6 +25,9 @@ struct snapshot {
 /* Memory frames have its pages. */
 bool area_is_private(const Rec__Area *a);
 
+/* Making a process of it harms nobody, whenever we may be killed. */
+bool snapshot_may_clone(const struct task *task);
+
 /* Adds what is to be known for choose_freeze(). */
 void snapshot_weigh(const struct task *task, const Rec__Memory *m, struct freeze_facts *facts);
 
@@ -43,5 +46,12 @@ int snapshot_take(struct snapshot *s, enum freeze how, const struct task *task,
 const struct page_source *snapshot_whole(const struct snapshot *s);
 /* Where the pages of this area are read from. */
 const struct page_source *snapshot_source(const struct snapshot *s, const Rec__Area *a);
+
+/*
+ * Of one that is held: a process that has the target's memory and can write it, from here to the
+ * other call.  Meanwhile nothing can be done with the target.  Without it memory is read as ever.
+ */
+void snapshot_assist(struct snapshot *s, const struct task *task, struct injection *in);
+void snapshot_dismiss(struct snapshot *s, struct injection *in);
 
 void snapshot_end(struct snapshot *s);
