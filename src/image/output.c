@@ -15,6 +15,8 @@
 #include "base/str.h"
 
 #define TEMP_TRIES 64
+/* What anybody may make of a pipe (/proc/sys/fs/pipe-max-size). */
+#define PIPE_SIZE (1 << 20)
 /* Leaves room in NAME_MAX for what a temporary name adds. */
 #define TEMP_BASE_MAX 200
 
@@ -133,6 +135,18 @@ static int open_path(struct image_output *o, const char *path)
 	return fchmod(o->fd, 0600) < 0 ? -errno : 0;
 }
 
+/*
+ * Both ends of a pipe sleep and wake less often when it holds more; what it holds is copied,
+ * for whoever reads it may keep pages that it was given (tee(2), splice(2)) for as long as it likes.
+ */
+static void widen_pipe(int fd)
+{
+	int now = fcntl(fd, F_GETPIPE_SZ);
+
+	if (now > 0 && now < PIPE_SIZE)
+		fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
+}
+
 int image_output_open(struct image_output *ret, const char *path, struct error **err)
 {
 	int r;
@@ -147,7 +161,10 @@ int image_output_open(struct image_output *ret, const char *path, struct error *
 	if (!ret->shown)
 		return fail_errno(err, ENOMEM, "cannot create %s", path);
 	r = open_path(ret, path);
-	return r < 0 ? cannot_create(path, -r, err) : 0;
+	if (r < 0)
+		return cannot_create(path, -r, err);
+	widen_pipe(ret->fd);
+	return 0;
 }
 
 int image_output_open_fd(struct image_output *ret, int fd, const char *name, struct error **err)
@@ -156,7 +173,10 @@ int image_output_open_fd(struct image_output *ret, int fd, const char *name, str
 	if (!ret->shown)
 		return fail_errno(err, ENOMEM, "cannot write %s", name);
 	ret->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return ret->fd < 0 ? cannot_create(name, errno, err) : 0;
+	if (ret->fd < 0)
+		return cannot_create(name, errno, err);
+	widen_pipe(ret->fd);
+	return 0;
 }
 
 int image_output_write(struct image_output *o, struct iovec *iov, int count, struct error **err)
