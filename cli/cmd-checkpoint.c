@@ -84,10 +84,11 @@ static int parse_option(struct arguments *a, int c, char *const argv[])
 		a->json = true;
 		return 0;
 	case 't':
+		a->options.track = 1;
+		return 0;
 	case 'p':
-		return usage_error(&command_checkpoint,
-				   "--%s is not supported yet: every image is whole",
-				   c == 't' ? "track" : "parent");
+		a->options.parent = optarg;
+		return 0;
 	default:
 		return option_error(&command_checkpoint, c, argv);
 	}
@@ -177,7 +178,7 @@ static int run(int argc, char **argv)
 const struct command command_checkpoint = {
 	"checkpoint",
 	"[-o IMAGE] [--kill | --leave-stopped] [--only] [--compress[=LEVEL]] "
-	"[--external KIND=HOW] [--json] PID",
+	"[--track] [--parent IMAGE] [--external KIND=HOW] [--json] PID",
 	"saves a running program in a file; it goes on unless told otherwise",
 	run,
 };

@@ -80,6 +80,18 @@ struct stasis_checkpoint_options {
 	int only;           /* not 0: without its descendants */
 	enum stasis_external external_unix;
 	enum stasis_external external_pipe; /* not STASIS_EXTERNAL_RECONNECT */
+	/*
+	 * Not 0: what the program writes from now on is known to the next checkpoint, which can then
+	 * have this image as its parent.  A small process of the library's keeps that knowledge; it
+	 * ends with the program, or with the next checkpoint that has a parent.
+	 */
+	int track;
+	/*
+	 * The image that was made by the last checkpoint with track: the new one holds only what was
+	 * written since, and can be restored only as long as that one is there.  NULL: a whole image.
+	 * -ENODATA, -ESTALE: it is not the image that the writes are known since.
+	 */
+	const char *parent;
 };
 
 struct stasis_checkpoint_result {

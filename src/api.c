@@ -117,6 +117,8 @@ int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoi
 		.only = o.only != 0,
 		.zstd_level = o.compress == STASIS_COMPRESS_AUTO ? AUTO_TOP_LEVEL : o.compress,
 		.zstd_adaptive = o.compress == STASIS_COMPRESS_AUTO,
+		.track = o.track != 0,
+		.parent = o.parent,
 		.progress = o.progress,
 		.progress_arg = o.progress_arg,
 	};

@@ -53,6 +53,8 @@ ASKING = re.compile(r"\b(get(e|res)?[ug]id|cap_?get\w*|cap_get_proc|priv_has_per
 MAY_ASK = {
     "src/engine/audit-scene.c": "an experiment starts from who we are, and plays others",
     "src/engine/checkpoint.c": "the image says who made it, for people",
+    "src/engine/holder-process.c": "it answers its own user only",
+    "src/engine/holder.c": "it is named by its user, and believed only if it is that user's",
     "src/engine/nsinit.c": "a user namespace maps the maker's ids, which it must be told",
 }
 

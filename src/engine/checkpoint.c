@@ -21,6 +21,7 @@
 #include "engine/records.h"
 #include "engine/seize.h"
 #include "engine/share.h"
+#include "engine/tracking.h"
 #include "image/writer.h"
 #include "kind/kind.h"
 
@@ -34,6 +35,7 @@ struct session {
 	char hostname[HOST_NAME_MAX + 1], *boot_id;
 	enum freeze freeze;
 	struct spool spool;
+	struct tracking tracking;
 	uint64_t copied; /* pages, within the pause */
 	struct rlimit files; /* as the caller has it */
 	bool limit_raised;
@@ -72,6 +74,7 @@ static void end_session(struct session *s)
 	vec_each(m, &s->members)
 		member_free(m);
 	spool_close(&s->spool);
+	tracking_free(&s->tracking);
 	free(s->boot_id);
 	vec_free(&s->members);
 	sharing_free(&s->sharing);
@@ -109,6 +112,8 @@ static int look(struct session *s, struct error **err)
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_read(m, err);
+	if (r == 0)
+		r = tracking_meet(&s->tracking, s->members.items, s->members.count, err);
 	if (r == 0)
 		r = compare_members(s, err);
 	vec_each(m, &s->members)
@@ -177,6 +182,7 @@ static int begin(struct session *s, pid_t pid, bool only, struct error **err)
 		m->task = *task;
 		m->stopped = true;
 		m->snapshot = SNAPSHOT_NONE;
+		m->uffd = -1;
 	}
 	vec_each(m, &s->members)
 		m->in = &m->injection;
@@ -187,6 +193,8 @@ static int write_records(struct session *s, struct image_writer *w, struct error
 {
 	int r = image_writer_record(w, TAG_INVENTORY, &s->inventory.base, err);
 
+	if (r == 0 && s->tracking.incremental)
+		r = image_writer_record(w, TAG_PARENT, &s->tracking.record.base, err);
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_write_records(m, w, err);
@@ -217,7 +225,7 @@ static void fill_inventory(struct session *s)
 	}
 }
 
-/* What memory the processes have inherited: their records tell it. */
+/* What memory the processes, and the image, have from their parents: the records tell it. */
 static int compare_memories(struct session *s, struct error **err)
 {
 	int r = 0;
@@ -225,6 +233,9 @@ static int compare_memories(struct session *s, struct error **err)
 	vec_each(m, &s->members)
 		if (r == 0 && m->task->parent)
 			r = member_inherit(m, member_of(s, m->task->parent), err);
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = tracking_fill_record(&s->tracking, m, err);
 	return r;
 }
 
@@ -266,7 +277,7 @@ static enum freeze how_to_freeze(const struct session *s, const struct checkpoin
 
 	vec_each(m, &s->members)
 		if (m->memory)
-			snapshot_weigh(m->task, m->memory, &facts);
+			snapshot_weigh(m->task, m->memory, &m->clean, &facts);
 	return choose_freeze(&facts);
 }
 
@@ -310,6 +321,11 @@ static int write_image(struct session *s, const struct checkpoint_options *o,
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_open(m, err);
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = tracking_find_clean(&s->tracking, m, err);
+	if (r == 0)
+		r = tracking_renew(&s->tracking, s->members.items, s->members.count, err);
 	if (r < 0)
 		return r;
 	s->freeze = how_to_freeze(s, o);
@@ -379,7 +395,8 @@ static int ask(struct session *s, struct error **err)
 int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct checkpoint_result *ret,
 		      struct error **err)
 {
-	struct session s __attribute__((cleanup(end_session))) = {.spool = SPOOL_NONE};
+	struct session s __attribute__((cleanup(end_session))) = {
+		.spool = SPOOL_NONE, .tracking = TRACKING_NONE};
 	cleanup_image_writer struct image_writer *w = NULL;
 	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
 	int r;
@@ -387,7 +404,9 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 	s.capture.leave_running = o->then == THEN_CONTINUE;
 	s.capture.external = o->external;
 	/* What can fail without the target is tried before the target is stopped. */
-	r = image_writer_open(&w, o->output, &wo, err);
+	r = tracking_begin(&s.tracking, o, err);
+	if (r == 0)
+		r = image_writer_open(&w, o->output, &wo, err);
 	if (r < 0)
 		return r;
 	r = begin(&s, pid, o->only, err);
@@ -401,6 +420,11 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 		r = write_image(&s, o, w, err);
 	if (r == 0)
 		r = finish(&s, o, w, err);
+	if (r == 0) {
+		const struct image_identity identity = image_writer_identity(w);
+
+		r = tracking_keep(&s.tracking, s.members.items, s.members.count, &identity, err);
+	}
 	if (r < 0)
 		return r;
 	if (ret) {
@@ -413,7 +437,8 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 
 int engine_survey(pid_t pid, struct error **err)
 {
-	struct session s __attribute__((cleanup(end_session))) = {.spool = SPOOL_NONE};
+	struct session s __attribute__((cleanup(end_session))) = {
+		.spool = SPOOL_NONE, .tracking = TRACKING_NONE};
 	int r = begin(&s, pid, false, err);
 
 	return r < 0 ? r : look(&s, err);

@@ -11,7 +11,8 @@
 
 enum freeze choose_freeze(const struct freeze_facts *f)
 {
-	uint64_t all = f->pages + f->huge_pages * FREEZE_PER_HUGE_PAGE;
+	uint64_t there = f->pages + f->huge_pages * FREEZE_PER_HUGE_PAGE;
+	uint64_t all = there > f->clean ? there - f->clean : 0;
 	bool may_clone = f->may_clone && f->unfreezable <= COPY_LIMIT;
 	uint64_t copy = all * COPY_PAGE;
 	uint64_t clone = f->spaces * CLONE_SPACE + f->pages * CLONE_PAGE +

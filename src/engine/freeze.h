@@ -19,6 +19,7 @@ struct freeze_facts {
 	uint64_t spaces;     /* address spaces */
 	uint64_t pages;      /* private memory in small pages, or swapped */
 	uint64_t huge_pages; /* and in huge ones */
+	uint64_t clean;      /* of both, in small pages: nothing of them goes into the image */
 	uint64_t unfreezable; /* of both, in small pages: what a clone does not have */
 };
 

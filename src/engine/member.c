@@ -7,12 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "engine/ask.h"
 #include "engine/cow.h"
 #include "engine/descriptors.h"
 #include "engine/mappings.h"
 #include "engine/namespaces.h"
 #include "engine/pages.h"
+#include "engine/ranges.h"
 #include "engine/records.h"
 #include "engine/seize.h"
 #include "task/terminal.h"
@@ -20,6 +22,8 @@
 void member_free(struct member *m)
 {
 	snapshot_end(&m->snapshot);
+	close_fdp(&m->uffd);
+	ranges_free(&m->clean);
 	if (m->record)
 		rec__task__free_unpacked(m->record, NULL);
 	if (m->memory)
@@ -122,8 +126,8 @@ int member_open(struct member *m, struct error **err)
 int member_freeze(struct member *m, enum freeze how, struct spool *spool, uint64_t *copied,
 		  struct error **err)
 {
-	return m->memory ? snapshot_take(&m->snapshot, how, m->task, m->in, m->memory, spool, copied,
-					 err)
+	return m->memory ? snapshot_take(&m->snapshot, how, m->task, m->in, m->memory, &m->clean, spool,
+					 copied, err)
 			 : 0;
 }
 
@@ -165,9 +169,9 @@ int member_write_memory(struct member *m, const struct checkpoint_options *o,
 
 	if (!m->memory)
 		return 0;
-	snapshot_weigh(m->task, m->memory, &facts);
+	snapshot_weigh(m->task, m->memory, &m->clean, &facts);
 	if (image_writer_takes_reserve(w) &&
-	    facts.pages + facts.huge_pages * FREEZE_PER_HUGE_PAGE >= ASSIST_PAGES)
+	    facts.pages + facts.huge_pages * FREEZE_PER_HUGE_PAGE >= ASSIST_PAGES + facts.clean)
 		snapshot_assist(&m->snapshot, m->task, m->in);
 	r = write_memory(w, o, m->task, m->memory, &m->snapshot, err);
 	snapshot_dismiss(&m->snapshot, m->in);

@@ -17,6 +17,10 @@ struct member {
 	Rec__Memory *memory;   /* NULL: a zombie's, or another member has it */
 	Rec__Thread **threads; /* NULL at the end */
 	struct snapshot snapshot; /* of that memory */
+	/* Of tracking.h: what tells us of its writes (-1: nothing), and what of it the parent image has. */
+	int uffd;
+	bool known;
+	struct page_ranges clean;
 	bool stopped;
 };
 

@@ -119,7 +119,7 @@ struct space_fill {
 	const struct page_source *source; /* of the area */
 	struct scribe *scribe; /* NULL: there is none */
 	bool by_scribe;        /* it writes the area */
-	size_t inherited; /* ranges of memory->inherited before this one are passed */
+	size_t inherited, unchanged; /* ranges of these before this one are passed */
 	struct page_ranges ranges;
 };
 
@@ -137,17 +137,32 @@ static int write_pages(struct frame_fill *f, const struct space_fill *s, uint64_
 			  s->task->pid);
 }
 
-/* All of the range but what the parent has as well. */
+static const Rec__Range *next_range(Rec__Range *const *ranges, size_t count, size_t *passed,
+				    uint64_t address)
+{
+	while (*passed < count && ranges[*passed]->end <= address)
+		++*passed;
+	return *passed < count ? ranges[*passed] : NULL;
+}
+
+/* The next range from address on that the parent process or the parent image has. */
+static const Rec__Range *next_elsewhere(struct space_fill *s, uint64_t address)
+{
+	const Rec__Memory *m = s->memory;
+	const Rec__Range *a = next_range(m->inherited, m->n_inherited, &s->inherited, address);
+	const Rec__Range *b = next_range(m->unchanged, m->n_unchanged, &s->unchanged, address);
+
+	return !a || (b && b->start < a->start) ? b : a;
+}
+
+/* All of the range but what is elsewhere as well. */
 static int write_own(struct frame_fill *f, struct space_fill *s, struct page_range range,
 		     struct error **err)
 {
-	const Rec__Memory *m = s->memory;
 	int r = 0;
 
-	while (s->inherited < m->n_inherited && m->inherited[s->inherited]->end <= range.start)
-		s->inherited++;
-	for (size_t i = s->inherited; range.start < range.end && r == 0; i++) {
-		const Rec__Range *skip = i < m->n_inherited ? m->inherited[i] : NULL;
+	while (range.start < range.end && r == 0) {
+		const Rec__Range *skip = next_elsewhere(s, range.start);
 		uint64_t end = skip && skip->start < range.end ? skip->start : range.end;
 
 		if (range.start < end)
@@ -186,7 +201,7 @@ static int write_areas(struct frame_fill *f, struct space_fill *s, bool by_scrib
 	const Rec__Memory *m = s->memory;
 	int r = 0;
 
-	s->inherited = 0;
+	s->inherited = s->unchanged = 0;
 	s->by_scribe = by_scribe;
 	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
 		const Rec__Area *a = m->areas[i];

@@ -5,21 +5,6 @@
 
 #include "arch/arch.h"
 
-int ranges_add(struct page_ranges *to, uint64_t start, uint64_t end)
-{
-	struct page_range *last = to->list.count ? &to->list.items[to->list.count - 1] : NULL;
-
-	if (last && last->end == start) {
-		last->end = end;
-		return 0;
-	}
-	last = vec_push(&to->list);
-	if (!last)
-		return -ENOMEM;
-	*last = (struct page_range){start, end};
-	return 0;
-}
-
 int ranges_both(const struct page_ranges *a, const struct page_ranges *b, struct page_ranges *ret)
 {
 	for (size_t i = 0, k = 0; i < a->list.count && k < b->list.count;) {
@@ -27,7 +12,7 @@ int ranges_both(const struct page_ranges *a, const struct page_ranges *b, struct
 		uint64_t start = x->start > y->start ? x->start : y->start;
 		uint64_t end = x->end < y->end ? x->end : y->end;
 
-		if (start < end && ranges_add(ret, start, end) < 0)
+		if (start < end && pagemap_add(ret, start, end) < 0)
 			return -ENOMEM;
 		i += x->end <= end;
 		k += y->end <= end;
@@ -49,7 +34,7 @@ int ranges_without(const struct page_ranges *a, const struct page_ranges *b,
 			const struct page_range *y = j < b->list.count ? &b->list.items[j] : NULL;
 			uint64_t end = y && y->start < x->end ? y->start : x->end;
 
-			if (at < end && ranges_add(ret, at, end) < 0)
+			if (at < end && pagemap_add(ret, at, end) < 0)
 				return -ENOMEM;
 			at = y && y->start < x->end ? y->end : x->end;
 		}
@@ -92,7 +77,7 @@ int ranges_to_record(const struct page_ranges *from, size_t *ret_count, Rec__Ran
 int ranges_of_record(size_t count, Rec__Range *const *from, struct page_ranges *ret)
 {
 	for (size_t i = 0; i < count; i++)
-		if (ranges_add(ret, from[i]->start, from[i]->end) < 0)
+		if (pagemap_add(ret, from[i]->start, from[i]->end) < 0)
 			return -ENOMEM;
 	return 0;
 }

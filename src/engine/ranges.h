@@ -4,9 +4,6 @@
 #include "inject/pagemap.h"
 #include "records.pb-c.h"
 
-/* Adds a range behind the last one; what touches that becomes part of it.  -ENOMEM. */
-int ranges_add(struct page_ranges *to, uint64_t start, uint64_t end);
-
 /* Adds to *ret what is in both, or in a and not in b: 0 or -ENOMEM. */
 int ranges_both(const struct page_ranges *a, const struct page_ranges *b, struct page_ranges *ret);
 int ranges_without(const struct page_ranges *a, const struct page_ranges *b,

@@ -11,6 +11,7 @@
 #include "arch/arch.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "engine/ranges.h"
 
 #define HUGE_PAGE (UINT64_C(2) << 20)
 
@@ -37,9 +38,11 @@ static bool clone_freezes(const Rec__Area *a)
 	       !has_advice(a, MADV_WIPEONFORK);
 }
 
-void snapshot_weigh(const struct task *task, const Rec__Memory *m, struct freeze_facts *facts)
+void snapshot_weigh(const struct task *task, const Rec__Memory *m, const struct page_ranges *clean,
+		    struct freeze_facts *facts)
 {
 	facts->spaces++;
+	facts->clean += ranges_size(clean) / ARCH_PAGE_SIZE;
 	for (size_t i = 0; i < m->n_areas; i++) {
 		const Rec__Area *a = m->areas[i];
 		const struct vm_area *seen = maps_find(&task->areas, a->start);
@@ -59,10 +62,10 @@ void snapshot_weigh(const struct task *task, const Rec__Memory *m, struct freeze
 	}
 }
 
-static int copy_areas(struct snapshot *s, const Rec__Memory *m, struct spool *spool,
-		      uint64_t *copied)
+static int copy_areas(struct snapshot *s, const Rec__Memory *m, const struct page_ranges *clean,
+		      struct spool *spool, uint64_t *copied)
 {
-	struct page_ranges ranges = {0};
+	struct page_ranges there = {0}, ranges = {0};
 	int r = 0;
 
 	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
@@ -70,8 +73,10 @@ static int copy_areas(struct snapshot *s, const Rec__Memory *m, struct spool *sp
 
 		if (!area_is_private(a) || (s->freeze == FREEZE_CLONE && clone_freezes(a)))
 			continue;
-		ranges.list.count = 0;
-		r = source_ranges(&s->target, a->start, a->end, &ranges);
+		there.list.count = ranges.list.count = 0;
+		r = source_ranges(&s->target, a->start, a->end, &there);
+		if (r == 0)
+			r = ranges_without(&there, clean, &ranges);
 		for (size_t k = 0; k < ranges.list.count && r == 0; k++) {
 			struct page_range range = ranges.list.items[k];
 
@@ -79,7 +84,8 @@ static int copy_areas(struct snapshot *s, const Rec__Memory *m, struct spool *sp
 			*copied += (range.end - range.start) / ARCH_PAGE_SIZE;
 		}
 	}
-	vec_free(&ranges.list);
+	ranges_free(&there);
+	ranges_free(&ranges);
 	return r;
 }
 
@@ -174,8 +180,8 @@ int snapshot_open(struct snapshot *s, const struct task *task, struct error **er
 }
 
 int snapshot_take(struct snapshot *s, enum freeze how, const struct task *task,
-		  struct injection *in, const Rec__Memory *m, struct spool *spool,
-		  uint64_t *copied, struct error **err)
+		  struct injection *in, const Rec__Memory *m, const struct page_ranges *clean,
+		  struct spool *spool, uint64_t *copied, struct error **err)
 {
 	int r;
 
@@ -183,7 +189,7 @@ int snapshot_take(struct snapshot *s, enum freeze how, const struct task *task,
 	if (how == FREEZE_HOLD)
 		return 0;
 	source_of_spool(&s->spool, spool, &s->copied);
-	r = copy_areas(s, m, spool, copied);
+	r = copy_areas(s, m, clean, spool, copied);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot copy the memory of process %d", task->pid);
 	return how == FREEZE_CLONE ? clone_task(s, task, in, m, err) : 0;

@@ -29,18 +29,20 @@ bool area_is_private(const Rec__Area *a);
 bool snapshot_may_clone(const struct task *task);
 
 /* Adds what is to be known for choose_freeze(). */
-void snapshot_weigh(const struct task *task, const Rec__Memory *m, struct freeze_facts *facts);
+void snapshot_weigh(const struct task *task, const Rec__Memory *m, const struct page_ranges *clean,
+		    struct freeze_facts *facts);
 
 /* The memory of a stopped task, as long as it is stopped. */
 int snapshot_open(struct snapshot *s, const struct task *task, struct error **err);
 
 /*
  * Takes it from the stopped target; in: how its threads are entered, none is.  -EAGAIN, -EPERM and
- * others: it cannot be cloned, and is as it was.  Adds to *copied the pages that were copied.
+ * others: it cannot be cloned, and is as it was.  Adds to *copied the pages that were copied: of
+ * those in clean nobody will ask.
  */
 int snapshot_take(struct snapshot *s, enum freeze how, const struct task *task,
-		  struct injection *in, const Rec__Memory *m, struct spool *spool,
-		  uint64_t *copied, struct error **err);
+		  struct injection *in, const Rec__Memory *m, const struct page_ranges *clean,
+		  struct spool *spool, uint64_t *copied, struct error **err);
 
 /* Where all is read from but what a clone cannot freeze; not what was copied. */
 const struct page_source *snapshot_whole(const struct snapshot *s);

@@ -377,6 +377,40 @@ int inject_run(struct injection *in, struct batch *b, uint32_t *ret_failed, stru
 	return r < 0 ? r : inject_finish(in, b, ret_failed, err);
 }
 
+/* System call by system call, until entry index is entered: each entry is one call. */
+static int advance_to_entry(struct injection *in, struct batch *b, uint32_t index,
+			    struct error **err)
+{
+	bool entering = false;
+	struct stop stop;
+
+	for (uint32_t entered = 0; entered <= index;) {
+		int r = next_stop(in, true, &stop, err);
+
+		if (r < 0)
+			return r;
+		entering = stop.kind == STOP_SYSCALL ? !entering : entering;
+		entered += stop.kind == STOP_SYSCALL && entering;
+	}
+	return move_batch(in, b, false) < 0 ? lost(in, err) : 0;
+}
+
+int inject_run_meeting(struct injection *in, struct batch *b, uint32_t index,
+		       void (*meet)(void *arg, const struct batch *b), void *arg,
+		       uint32_t *ret_failed, struct error **err)
+{
+	int r = load(in, b, err);
+
+	if (ret_failed)
+		*ret_failed = UINT32_MAX;
+	if (r == 0)
+		r = advance_to_entry(in, b, index, err);
+	if (r < 0)
+		return r;
+	meet(arg, b);
+	return inject_finish(in, b, ret_failed, err);
+}
+
 int inject_unmap(struct injection *in, struct error **err)
 {
 	int64_t done;

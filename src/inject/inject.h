@@ -141,6 +141,15 @@ int inject_aim(struct injection *in, uint64_t header, struct error **err);
  */
 int inject_advance(struct injection *in, struct error **err);
 
+/*
+ * As inject_run().  When entry index is about to be executed, meet() is called: what the entries
+ * before it made in the target can be taken, and those behind it undo it, also when we die.
+ * Entries before it are to have BATCH_MAY_FAIL.
+ */
+int inject_run_meeting(struct injection *in, struct batch *b, uint32_t index,
+		       void (*meet)(void *arg, const struct batch *b), void *arg,
+		       uint32_t *ret_failed, struct error **err);
+
 /* The region is unmapped, with the thread that is in. */
 int inject_unmap(struct injection *in, struct error **err);
 

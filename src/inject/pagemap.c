@@ -17,6 +17,9 @@ struct scan_region {
 };
 
 #define SCAN _IOWR('f', 16, struct scan_arg)
+#define SCAN_PROTECT (1u << 0)     /* flags: PM_SCAN_WP_MATCHING */
+#define SCAN_CHECK_WATCHED (1u << 1) /* PM_SCAN_CHECK_WPASYNC */
+#define SCAN_WRITTEN (1u << 1)
 #define SCAN_FILE (1u << 2)
 #define SCAN_PRESENT (1u << 3)
 #define SCAN_SWAPPED (1u << 4)
@@ -28,12 +31,13 @@ struct scan_region {
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 #define ENTRY_SWAPPED (UINT64_C(1) << 62)
 #define ENTRY_FILE (UINT64_C(1) << 61)
+#define ENTRY_SOFT_DIRTY (UINT64_C(1) << 55)
 #define ENTRY_EXCLUSIVE (UINT64_C(1) << 56)
 #define ENTRY_FRAME ((UINT64_C(1) << 55) - 1)
 
 #define REGIONS 512
 
-static int add_range(struct page_ranges *ret, uint64_t start, uint64_t end)
+int pagemap_add(struct page_ranges *ret, uint64_t start, uint64_t end)
 {
 	struct page_range *last = ret->list.count ? &ret->list.items[ret->list.count - 1] : NULL;
 
@@ -50,7 +54,7 @@ static int add_range(struct page_ranges *ret, uint64_t start, uint64_t end)
 
 static int add_pages(const struct scan_region *r, void *to)
 {
-	return add_range(to, r->start, r->end);
+	return pagemap_add(to, r->start, r->end);
 }
 
 static int scan(int pagemap, struct scan_arg *arg,
@@ -102,7 +106,7 @@ static int read_entries(int pagemap, uint64_t start, uint64_t end, struct page_r
 			if (!(entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED)) ||
 			    (entries[i] & ENTRY_FILE))
 				continue;
-			r = add_range(ret, at, at + ARCH_PAGE_SIZE);
+			r = pagemap_add(ret, at, at + ARCH_PAGE_SIZE);
 			if (r < 0)
 				return r;
 		}
@@ -143,10 +147,10 @@ int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_range
 static int add_kinds(const struct scan_region *r, void *to)
 {
 	struct page_kinds *kinds = to;
-	int done = r->categories & SCAN_GUARD ? add_range(&kinds->guards, r->start, r->end) : 0;
+	int done = r->categories & SCAN_GUARD ? pagemap_add(&kinds->guards, r->start, r->end) : 0;
 
 	if (done == 0 && (r->categories & SCAN_HUGE))
-		done = add_range(&kinds->huge, r->start, r->end);
+		done = pagemap_add(&kinds->huge, r->start, r->end);
 	return done;
 }
 
@@ -172,6 +176,40 @@ int pagemap_kinds(int pagemap, uint64_t start, uint64_t end, struct page_kinds *
 	return r == -ENOTTY || r == -EINVAL ? 0 : r;
 }
 
+int pagemap_written(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	struct scan_arg arg = {
+		.flags = SCAN_CHECK_WATCHED,
+		.start = start,
+		.end = end,
+		.category_mask = SCAN_WRITTEN,
+		.return_mask = SCAN_WRITTEN,
+	};
+
+	return scan(pagemap, &arg, add_pages, ret);
+}
+
+int pagemap_protect(int pagemap, uint64_t start, uint64_t end)
+{
+	struct scan_arg arg = {
+		.size = sizeof arg,
+		.flags = SCAN_PROTECT | SCAN_CHECK_WATCHED,
+		.start = start,
+		.end = end,
+		.category_mask = SCAN_WRITTEN,
+		.return_mask = SCAN_WRITTEN,
+	};
+
+	while (arg.start < end) {
+		if (ioctl(pagemap, SCAN, &arg) < 0)
+			return -errno;
+		if (arg.walk_end <= arg.start)
+			break;
+		arg.start = arg.walk_end;
+	}
+	return 0;
+}
+
 int pagemap_read(int pagemap, uint64_t start, size_t pages, uint64_t *ret)
 {
 	size_t size = pages * sizeof *ret;
@@ -190,6 +228,11 @@ bool pagemap_is_own(uint64_t entry)
 bool pagemap_is_shared(uint64_t entry)
 {
 	return (entry & (ENTRY_PRESENT | ENTRY_FILE | ENTRY_EXCLUSIVE)) == ENTRY_PRESENT;
+}
+
+bool pagemap_is_soft_dirty(uint64_t entry)
+{
+	return entry & ENTRY_SOFT_DIRTY;
 }
 
 uint64_t pagemap_frame(uint64_t entry)

@@ -34,11 +34,23 @@ struct page_kinds {
 /* Adds what is found in [start, end), over any mappings; nothing where the kernel cannot tell. */
 int pagemap_kinds(int pagemap, uint64_t start, uint64_t end, struct page_kinds *ret);
 
+/* Adds a range behind the last one; what touches that becomes part of it.  -ENOMEM. */
+int pagemap_add(struct page_ranges *ret, uint64_t start, uint64_t end);
+
+/*
+ * Adds the ranges that were written to since pagemap_protect().  -EPERM: not all of it is watched
+ * by a userfaultfd with asynchronous write protection.
+ */
+int pagemap_written(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
+int pagemap_protect(int pagemap, uint64_t start, uint64_t end);
+
 /* Entries of /proc/PID/pagemap, one a page: 0 or -errno. */
 int pagemap_read(int pagemap, uint64_t start, size_t pages, uint64_t *ret);
 /* It is in memory, and is the process's own and not a file's. */
 bool pagemap_is_own(uint64_t entry);
 /* It is in memory, is the process's own and not a file's, and others have it too. */
 bool pagemap_is_shared(uint64_t entry);
+/* It was written to since /proc/PID/clear_refs was told 4, or its mapping is newer than that. */
+bool pagemap_is_soft_dirty(uint64_t entry);
 /* Which page of the machine it is; 0: the kernel does not tell (it takes CAP_SYS_ADMIN). */
 uint64_t pagemap_frame(uint64_t entry);

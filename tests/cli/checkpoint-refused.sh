@@ -127,8 +127,7 @@ refuses 2 'one process number is needed' "$STASIS" checkpoint "$target" "$target
 refuses 2 'exclude each other' "$STASIS" checkpoint --kill --leave-stopped "$target"
 refuses 2 'compression level' "$STASIS" checkpoint --compress=20 "$target"
 refuses 2 'compression level' "$STASIS" checkpoint --compress=fast "$target"
-refuses 2 '--track is not supported yet' "$STASIS" checkpoint --track "$target"
-refuses 2 '--parent is not supported yet' "$STASIS" checkpoint --parent image "$target"
+refuses 3 'cannot open nowhere' "$STASIS" checkpoint --parent nowhere "$target"
 refuses 2 'there is no option --unknown' "$STASIS" checkpoint --unknown "$target"
 refuses 2 '-o needs a value' "$STASIS" checkpoint "$target" -o
 expect 2 "$STASIS"
