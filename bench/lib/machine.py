@@ -67,12 +67,28 @@ def adopt_orphans():
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def family(pid):
+    """A process and all that come from it, the oldest first."""
+    found = [pid]
+    for parent in found:
+        for tasks in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += [int(word) for word in tasks.read_text().split()]
+            except OSError:
+                pass
+    return found
+
+
 def end(pid):
-    """Ends a child: a workload, or one restored, which became ours as we reap orphans."""
+    """Ends a child, and its children: a workload, or one restored, which became ours."""
+    for member in family(pid):
+        try:
+            os.kill(member, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
     try:
-        os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    except (ProcessLookupError, ChildProcessError):
+    except ChildProcessError:
         pass
 
 

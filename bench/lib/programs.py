@@ -137,8 +137,9 @@ class Program:
         self.restored = []
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        if self.process.poll() is None:
+            machine.end(self.pid)
+            self.process.wait()
         self.end_restored()
         self.tool.forget(self.folder)
         self.scratch.cleanup()

@@ -17,6 +17,7 @@ def turn_of(bench, samples, tool, who, program, *options):
             measure()
 
     def measure():
+        (program.folder / "image").unlink(missing_ok=True)
         program.beat.forget()
         start = time.monotonic()
         if tool is bench.stasis:
