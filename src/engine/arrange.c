@@ -12,66 +12,106 @@ static const char doing[] = "arranging the descriptors";
 /* to becomes a descriptor of what from shows now. */
 struct move {
 	int from, to;
-	bool cloexec, done;
+	bool cloexec;
+	bool done;
+	unsigned int readers; /* other moves that have yet to read the number that it overwrites */
 };
+
+/* All of a task, by their destinations. */
+struct moves {
+	struct move *list;
+	size_t count;
+	size_t *queue; /* those that nobody is in the way of, in their order */
+	size_t queued, next;
+};
+
+static void moves_free(struct moves *m)
+{
+	free(m->list);
+	free(m->queue);
+}
+
+/* The move that overwrites the number; NULL: none does. */
+static struct move *move_to(const struct moves *m, int number)
+{
+	size_t lo = 0, hi = m->count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (m->list[mid].to < number)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < m->count && m->list[lo].to == number ? &m->list[lo] : NULL;
+}
+
+static void enqueue(struct moves *m, const struct move *move)
+{
+	m->queue[m->queued++] = (size_t)(move - m->list);
+}
+
+static void find_readers(struct moves *m)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		struct move *over = move_to(m, m->list[i].from);
+
+		if (over && over != &m->list[i])
+			over->readers++;
+	}
+	for (size_t i = 0; i < m->count; i++)
+		if (!m->list[i].readers)
+			enqueue(m, &m->list[i]);
+}
+
+static int carry_out(struct moves *m, struct injection *in, struct batch *b, struct error **err)
+{
+	while (m->next < m->queued) {
+		struct move *move = &m->list[m->queue[m->next++]], *over = move_to(m, move->from);
+		int res = make_room(in, b, 1, doing, err);
+
+		if (res < 0)
+			return res;
+		if (over == move)
+			batch_call(b, 0, SYS_fcntl, (uint64_t)move->to, F_SETFD,
+				   move->cloexec ? FD_CLOEXEC : 0);
+		else
+			batch_call(b, 0, SYS_dup3, (uint64_t)move->from, (uint64_t)move->to,
+				   move->cloexec ? O_CLOEXEC : 0);
+		move->done = true;
+		if (over && over != move && --over->readers == 0)
+			enqueue(m, over);
+	}
+	return 0;
+}
 
 /*
  * Moves happen in an order in which no source is overwritten before its last use.  What is left
- * then are cycles (-ELOOP); each is opened by a copy of one source at a free number.
+ * then are cycles, in which each number has one reader; spare, a copy of one number, opens a cycle.
  */
-static int order_moves(struct move *moves, size_t count, struct injection *in, struct batch *b,
+static int order_moves(struct moves *m, int spare, struct injection *in, struct batch *b,
 		       struct error **err)
 {
-	for (;;) {
-		bool progress = false, stuck = false;
+	int res;
 
-		for (size_t i = 0; i < count; i++) {
-			bool needed = false;
-			int res;
+	find_readers(m);
+	res = carry_out(m, in, b, err);
+	for (size_t i = 0; i < m->count && res == 0; i++) {
+		struct move *move = &m->list[i], *over = move->done ? NULL : move_to(m, move->from);
 
-			if (moves[i].done)
-				continue;
-			for (size_t k = 0; k < count && !needed; k++)
-				needed = k != i && !moves[k].done && moves[k].from == moves[i].to;
-			if (needed) {
-				stuck = true;
-				continue;
-			}
-			res = make_room(in, b, 2, doing, err);
-			if (res < 0)
-				return res;
-			if (moves[i].from == moves[i].to)
-				batch_call(b, 0, SYS_fcntl, (uint64_t)moves[i].to, F_SETFD,
-					   moves[i].cloexec ? FD_CLOEXEC : 0);
-			else
-				batch_call(b, 0, SYS_dup3, (uint64_t)moves[i].from,
-					   (uint64_t)moves[i].to,
-					   moves[i].cloexec ? O_CLOEXEC : 0);
-			moves[i].done = true;
-			progress = true;
-		}
-		if (!stuck)
-			return 0;
-		if (!progress)
-			return -ELOOP;
-	}
-}
-
-/* Opens one cycle: the number of its first member becomes free by way of spare. */
-static void break_cycle(struct move *moves, size_t count, int spare, struct batch *b)
-{
-	int from = -1;
-
-	for (size_t i = 0; i < count; i++) {
-		if (moves[i].done)
+		if (!over)
 			continue;
-		if (from < 0) {
-			from = moves[i].from;
-			batch_call(b, 0, SYS_dup3, (uint64_t)from, (uint64_t)spare, O_CLOEXEC);
-		}
-		if (moves[i].from == from)
-			moves[i].from = spare;
+		res = make_room(in, b, 1, doing, err);
+		if (res < 0)
+			return res;
+		batch_call(b, 0, SYS_dup3, (uint64_t)move->from, (uint64_t)spare, O_CLOEXEC);
+		move->from = spare;
+		over->readers = 0;
+		enqueue(m, over);
+		res = carry_out(m, in, b, err);
 	}
+	return res;
 }
 
 static int close_others(const Rec__Task *m, struct injection *in, struct batch *b,
@@ -101,54 +141,55 @@ static int source_of(const struct rebuilt_task *t, const struct rebuilt_file *f)
 	return f->fd;
 }
 
-/* A number that is neither a source nor a destination. */
+/* The lowest number that is neither a source nor a destination; -ENOMEM. */
 static int free_number(const struct rebuild *r, const struct rebuilt_task *t)
 {
 	const Rec__Task *m = t->record;
+	/* So many may be in use: one of the first is not. */
+	size_t most = r->files.count + t->late.count + m->n_slots;
+	bool *used = calloc(most + 1, sizeof *used);
+	size_t number = 0;
 
-	for (int n = 0;; n++) {
-		bool used = false;
-
-		vec_each(f, &r->files)
-			used = used || f->fd == n;
-		vec_each(l, &t->late)
-			used = used || l->fd == n;
-		for (size_t i = 0; i < m->n_slots && !used; i++)
-			used = (int)m->slots[i]->fd == n;
-		if (!used)
-			return n;
-	}
+	if (!used)
+		return -ENOMEM;
+	vec_each(f, &r->files)
+		if (f->fd >= 0 && (size_t)f->fd < most)
+			used[f->fd] = true;
+	vec_each(l, &t->late)
+		if (l->fd >= 0 && (size_t)l->fd < most)
+			used[l->fd] = true;
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->slots[i]->fd < most)
+			used[m->slots[i]->fd] = true;
+	while (used[number])
+		number++;
+	free(used);
+	return (int)number;
 }
 
 int arrange_descriptors(const struct rebuild *r, const struct rebuilt_task *t, struct error **err)
 {
 	struct injection *in = t->injection;
 	const Rec__Task *m = t->record;
-	struct move *moves = calloc(m->n_slots + 1, sizeof *moves);
+	struct moves moves __attribute__((cleanup(moves_free))) = {
+		.list = calloc(m->n_slots + 1, sizeof *moves.list),
+		.count = m->n_slots,
+		.queue = calloc(m->n_slots + 1, sizeof *moves.queue),
+	};
 	struct batch b cleanup_batch = {0};
-	int res = 0;
+	int spare = free_number(r, t), res;
 
-	if (!moves || batch_init(&b, in->region) < 0) {
-		free(moves);
+	if (!moves.list || !moves.queue || spare < 0 || batch_init(&b, in->region) < 0)
 		return fail(err, ENOMEM, "out of memory");
-	}
 	for (size_t i = 0; i < m->n_slots; i++) {
 		const struct rebuilt_file *f = rebuilt_file(r, m->slots[i]->file);
 
-		moves[i] = (struct move){source_of(t, f), (int)m->slots[i]->fd, m->slots[i]->cloexec, false};
+		moves.list[i] = (struct move){.from = source_of(t, f),
+					      .to = (int)m->slots[i]->fd,
+					      .cloexec = m->slots[i]->cloexec};
 	}
-	do {
-		res = order_moves(moves, m->n_slots, in, &b, err);
-		if (res == -ELOOP) {
-			int spare = free_number(r, t);
-
-			break_cycle(moves, m->n_slots, spare, &b);
-		}
-	} while (res == -ELOOP);
+	res = order_moves(&moves, spare, in, &b, err);
 	if (res == 0)
 		res = run_batch(in, &b, doing, err);
-	if (res == 0)
-		res = close_others(m, in, &b, err);
-	free(moves);
-	return res;
+	return res == 0 ? close_others(m, in, &b, err) : res;
 }

@@ -270,7 +270,7 @@ static int follow_exec(const struct rebuild *rebuild, pid_t pid, int socket, str
 	if (r < 0)
 		return r;
 	for (;;) {
-		r = trace_wait(pid, &stop);
+		r = trace_wait_near(pid, &stop);
 		if (r < 0 || stop.kind == STOP_GONE) {
 			if (recv(socket, &errnum, sizeof errnum, MSG_DONTWAIT) == sizeof errnum)
 				return fail_errno(err, errnum, "cannot execute the program's file");
@@ -281,7 +281,7 @@ static int follow_exec(const struct rebuild *rebuild, pid_t pid, int socket, str
 		trace_continue(pid, stop.kind == STOP_SIGNAL ? stop.signal : 0);
 	}
 	/* Out of the system call: what is set within it, its end would overwrite. */
-	if (trace_interrupt(pid) < 0 || trace_continue(pid, 0) < 0 || trace_wait(pid, &stop) < 0 ||
+	if (trace_interrupt(pid) < 0 || trace_continue(pid, 0) < 0 || trace_wait_near(pid, &stop) < 0 ||
 	    stop.kind != STOP_INTERRUPT)
 		return fail(err, ECHILD, "the new process has ended");
 	return 0;

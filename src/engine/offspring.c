@@ -99,7 +99,7 @@ static int leave_exec(const struct rebuild *r, struct rebuilt_task *t, struct er
 
 	/* Out of the system call: what is set within it, its end would overwrite. */
 	if (trace_interrupt(t->pid) < 0 || trace_continue(t->pid, 0) < 0 ||
-	    trace_wait(t->pid, &stop) < 0 || stop.kind != STOP_INTERRUPT)
+	    trace_wait_near(t->pid, &stop) < 0 || stop.kind != STOP_INTERRUPT)
 		return fail(err, ECHILD, "the new process has ended");
 	t->injection->tid = 0;
 	close_fdp(&t->mem);
@@ -164,7 +164,7 @@ static int give_birth_by(const struct rebuild *r, const struct plan_step *step,
 	if (res < 0)
 		return res;
 	t->pid = maker->injection->born;
-	if (trace_wait(t->pid, &stop) < 0 || stop.kind != STOP_INTERRUPT)
+	if (trace_wait_near(t->pid, &stop) < 0 || stop.kind != STOP_INTERRUPT)
 		return fail(err, ECHILD, "process %u ended before it began", t->record->pid);
 	res = open_newborn(r, t, err);
 	if (res == 0)
@@ -220,7 +220,7 @@ int end_process(const struct rebuilt_task *t, int status, struct error **err)
 
 	while (res == 0 && stop.kind != STOP_GONE) {
 		trace_continue(t->pid, stop.kind == STOP_SIGNAL ? stop.signal : 0);
-		res = trace_wait(t->pid, &stop);
+		res = trace_wait_near(t->pid, &stop);
 	}
 	if (res < 0)
 		return fail(err, ECHILD, "process %u cannot be ended as it was", t->record->pid);

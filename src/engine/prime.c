@@ -33,7 +33,7 @@ static int next_syscall_stop(struct injection *in, struct error **err)
 
 	in->taking_signal = false;
 	do {
-		if (trace_continue_to_syscall(in->tid) < 0 || trace_wait(in->tid, &stop) < 0 ||
+		if (trace_continue_to_syscall(in->tid) < 0 || trace_wait_near(in->tid, &stop) < 0 ||
 		    stop.kind == STOP_GONE)
 			return lost(in, err);
 		if (stop.kind == STOP_SIGNAL && stop.signal == SIGSTOP)

@@ -126,7 +126,7 @@ int make_threads(const struct rebuild *r, struct rebuilt_task *t, const struct b
 	for (size_t i = 1; res == 0 && i < t->threads.count; i++) {
 		struct stop stop;
 
-		if (t->threads.items[i].tid <= 0 || trace_wait(t->threads.items[i].tid, &stop) < 0 ||
+		if (t->threads.items[i].tid <= 0 || trace_wait_near(t->threads.items[i].tid, &stop) < 0 ||
 		    stop.kind == STOP_GONE)
 			res = fail(err, ESRCH, "thread %u could not be made",
 				   t->threads.items[i].record->tid);

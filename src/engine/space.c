@@ -277,7 +277,7 @@ int build_space(const struct rebuild *r, struct rebuilt_task *t, struct injectio
 		return res;
 	inject_look(t->mem, &now, &none);
 	res = inject_begin(in, t->pid, t->mem, &now, &none, boot, 0, 0, 0, err);
-	in->alone = true;
+	in->alone = in->near = true;
 	if (res == 0 && arch_get_regs(t->pid, &regs) < 0)
 		res = fail(err, ESRCH, "the new process has ended");
 	/* What it cures to does not matter: should we die, it dies (PTRACE_O_EXITKILL). */

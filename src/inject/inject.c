@@ -122,7 +122,9 @@ int inject_enter(struct injection *in, pid_t tid, const struct arch_regs *regs, 
 
 static int wait_for(const struct injection *in, struct stop *ret)
 {
-	return in->tid == in->pid && !in->alone ? trace_wait_leader(in->tid, ret) : trace_wait(in->tid, ret);
+	if (in->tid == in->pid && !in->alone)
+		return trace_wait_leader(in->tid, ret);
+	return in->near ? trace_wait_near(in->tid, ret) : trace_wait(in->tid, ret);
 }
 
 /*

@@ -50,6 +50,7 @@ struct injection {
 	bool watched;          /* it stops where it has made one (inject_advance()) */
 	bool alone;            /* it is the only thread of its process: of its end we hear at once */
 	bool running;          /* inject_start() has let it run */
+	bool near;             /* it shares our processor: who waits for it must not be in its way */
 };
 
 /*

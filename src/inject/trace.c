@@ -66,16 +66,26 @@ static pid_t wait_awake(pid_t tid, int *ret_status)
 	return pid;
 }
 
+int trace_wait_near(pid_t tid, struct stop *ret)
+{
+	int status;
+
+	while (waitpid(tid, &status, __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	*ret = stop_of(status);
+	return 0;
+}
+
 int trace_wait(pid_t tid, struct stop *ret)
 {
 	int status;
 	pid_t pid = wait_awake(tid, &status);
 
-	while (pid <= 0) {
-		if (pid < 0 && errno != EINTR)
-			return -errno;
-		pid = waitpid(tid, &status, __WALL);
-	}
+	if (pid < 0 && errno != EINTR)
+		return -errno;
+	if (pid <= 0)
+		return trace_wait_near(tid, ret);
 	*ret = stop_of(status);
 	return 0;
 }

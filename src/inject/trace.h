@@ -37,6 +37,9 @@ int trace_set_options(pid_t tid, unsigned long options);
 /* Waits for the next stop of this thread: 0, or -errno of waitpid(2). */
 int trace_wait(pid_t tid, struct stop *ret);
 
+/* The same for a thread that runs on the caller's processor: it gets it at once. */
+int trace_wait_near(pid_t tid, struct stop *ret);
+
 /*
  * The same for a main thread.  When all of a process is killed its main thread is reported last, after
  * the others were waited for: who waited for that one alone would wait for ever.
