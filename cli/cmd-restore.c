@@ -112,6 +112,9 @@ static int parse_option(struct arguments *a, int c, char *const argv[])
 		return 0;
 	case 'i':
 		return parse_inherit(a, optarg);
+	case 'l':
+		a->options.lazy = 1;
+		return 0;
 	case 'c':
 		return parse_copies(a, optarg);
 	case 'e':
@@ -138,6 +141,7 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"inherit", required_argument, NULL, 'i'},
 		{"external", required_argument, NULL, 'e'},
 		{"clone", required_argument, NULL, 'c'},
+		{"lazy", no_argument, NULL, 'l'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -156,6 +160,8 @@ static int parse(struct arguments *a, int argc, char **argv)
 	if (a->copies > 1 && a->options.pid == STASIS_PID_SAME)
 		return usage_error(&command_restore, "only one process can have a number: "
 						     "--pid=same is not for --clone %zu", a->copies);
+	if (a->copies > 1 && a->options.lazy)
+		return usage_error(&command_restore, "--lazy is not for --clone %zu", a->copies);
 	if (a->copies > 1 && strcmp(a->image, "-") == 0)
 		return usage_error(&command_restore, "with --clone the image is a file");
 	return 0;
@@ -257,7 +263,7 @@ static int run(int argc, char **argv)
 const struct command command_restore = {
 	"restore",
 	"[--detach] [--pid=auto|same|private|new] [--stdin|--stdout|--stderr FILE] [--inherit FD=FILE] "
-	"[--external unix=close] [--tcp-close] [--clone N] IMAGE",
+	"[--external unix=close] [--tcp-close] [--lazy | --clone N] IMAGE",
 	"brings a program back and stays as its parent until it ends",
 	run,
 };

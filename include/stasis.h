@@ -160,11 +160,19 @@ struct stasis_restore_options {
 	const struct stasis_inherit *inherit;
 	size_t inherit_count;
 	int unix_close; /* not 0: Unix sockets of STASIS_EXTERNAL_RECONNECT come back closed as well */
+	/*
+	 * Not 0: the program runs before its memory is there, which comes when it is asked for, and all
+	 * of it in the background, from processes that the function leaves behind until that is done.
+	 * Needs CAP_SYS_PTRACE, and an image that is a regular file and whole (-EPERM, -ESPIPE, -ENOTSUP).
+	 * Should the image turn out to be damaged, or one of these processes be killed, then the program is
+	 * ended by SIGKILL, and stasis_process_wait() says why.
+	 */
+	int lazy;
 };
 #define STASIS_RESTORE_OPTIONS_INIT                                                            \
 	{                                                                                      \
 		sizeof(struct stasis_restore_options), STASIS_PID_AUTO, {-1, -1, -1}, 0, 0,    \
-		NULL, NULL, NULL, 0, 0                                                 \
+		NULL, NULL, NULL, 0, 0, 0                                              \
 	}
 
 typedef struct stasis_process stasis_process;

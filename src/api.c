@@ -180,6 +180,7 @@ static int take_restore_options(const struct stasis_restore_options *options,
 		.progress = o.progress,
 		.progress_arg = o.progress_arg,
 		.foreground = o.foreground != 0,
+		.lazy = o.lazy != 0,
 	};
 	for (int i = 0; i < 3; i++) {
 		ret->standard[i] = o.standard[i] >= 0 ? o.standard[i] : -1;
@@ -232,6 +233,8 @@ int stasis_restore_copies(const char *image, const struct stasis_restore_options
 		r = fail(inner(err), ENOMEM, "out of memory");
 	else if (count > 1 && inside.pid_policy == PID_SAME)
 		r = usage(err, "only one process can have a number");
+	else if (count > 1 && inside.lazy)
+		r = usage(err, "several copies have their memory from a template, at once");
 	else if (count > 1 && strcmp(image, "-") == 0)
 		r = usage(err, "the image of several copies is read more than once: it is a file");
 	else

@@ -82,6 +82,8 @@ void work_end(struct work *w)
 		setrlimit(RLIMIT_NOFILE, &w->files);
 	chain_free(&w->chain);
 	fill_free(&w->fill);
+	lazy_free(&w->lazy);
+	close_fdp(&w->lazy_report);
 	image_reader_freep(&w->reader);
 	plan_free(&w->plan);
 	rebuild_free(&w->rebuild);
@@ -126,6 +128,8 @@ static int check_all(struct work *w, struct error **err)
 		refuse(&found, EPERM, "use a kernel with CONFIG_CHECKPOINT_RESTORE",
 		       "this kernel lets no program say where its heap, arguments and environment "
 		       "are (PR_SET_MM_MAP)");
+	if (r->options->lazy)
+		lazy_check(r, w->reader, priv_may(&w->priv, PRIV_KERNEL_FAULTS), &found);
 	terminals_valid(r, &found);
 	plan_tree(r, keeps_session(r), &w->plan, &found);
 	plan_numbers(r, &w->priv, &w->birth, &found);
@@ -218,6 +222,8 @@ static int build_memory(struct work *w, struct rebuilt_task *t, struct error **e
 	/* The first one's is in the template. */
 	if (w->template && t == r->tasks.items[0])
 		return fill_skip(r, &w->fill, err);
+	if (r->options->lazy && lazy_takes(r, t))
+		return lazy_note(&w->lazy, r, t, &w->fill, err);
 	pin_release(&w->birth.pin);
 	res = fill_memory(r, t, &w->chain, &w->fill, err);
 	pin_hold(&w->birth.pin);
@@ -351,7 +357,7 @@ int work_let_go(struct work *w, struct revived *ret, struct error **err)
 			task_await_stop(t->proc);
 	}
 	*ret = (struct revived){r->tasks.items[0]->pid, w->birth.init.pid,
-				fd_steal(&w->birth.init.socket), w->template != NULL};
+				fd_steal(&w->birth.init.socket), w->template != NULL, fd_steal(&w->lazy_report)};
 	return 0;
 }
 
@@ -387,6 +393,12 @@ int work_make(struct work *w, struct error **err)
 		pin_choose(&w->birth.pin);
 		pin_hold(&w->birth.pin);
 		res = make_tasks(w, err);
+	}
+	/* From here on their memory may be touched, by the kernel as well. */
+	if (res == 0) {
+		pin_release(&w->birth.pin);
+		res = lazy_begin(&w->lazy, r, &w->lazy_report, err);
+		pin_hold(&w->birth.pin);
 	}
 	if (res == 0)
 		res = bring_late_files(r, err);
@@ -442,22 +454,38 @@ static void await_init(struct revived *p)
 	waitpid(p->parent, NULL, 0);
 }
 
+/* The end of a program whose memory was lost is no end of its own. */
+static int was_served(const struct revived *p, struct error **err)
+{
+	char why[512];
+	ssize_t n = p->report < 0 ? 0 : read(p->report, why, sizeof why - 1);
+
+	if (n <= 0)
+		return 0;
+	why[n] = '\0';
+	return fail(err, EIO, "the program was ended, for its memory could not be served: %s", why);
+}
+
 int revived_wait(struct revived *p, bool stops, int *ret_status, struct error **err)
 {
 	int status = 0;
 
-	if (p->parent_socket >= 0 && !p->ours)
-		return wait_through_init(p, stops, ret_status, err);
+	if (p->parent_socket >= 0 && !p->ours) {
+		int res = wait_through_init(p, stops, ret_status, err);
+
+		return res < 0 || WIFSTOPPED(*ret_status) ? res : was_served(p, err);
+	}
 	while (waitpid(p->pid, &status, stops ? WUNTRACED : 0) < 0)
 		if (errno != EINTR)
 			return fail_errno(err, errno, "cannot wait for process %d", p->pid);
 	*ret_status = status;
 	if (p->parent_socket >= 0 && !WIFSTOPPED(status))
 		await_init(p);
-	return 0;
+	return WIFSTOPPED(status) ? 0 : was_served(p, err);
 }
 
 void revived_free(struct revived *p)
 {
 	close_fdp(&p->parent_socket);
+	close_fdp(&p->report);
 }

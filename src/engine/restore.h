@@ -12,6 +12,7 @@ struct revived {
 	pid_t parent;      /* not 0: the init of its private namespace */
 	int parent_socket; /* that reports the wait status of the root; -1: there is none */
 	bool ours;         /* the root is our own child, all the same */
+	int report;        /* why it had to be ended, if its memory was lost; -1: it is all there */
 };
 
 /* image: a path, "-": standard input. */

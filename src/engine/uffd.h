@@ -16,6 +16,12 @@
  */
 int uffd_open(const struct rebuilt_task *t, struct error **err);
 
+/*
+ * The same for a task that will run: faults of the kernel are told, too, and what becomes of the
+ * mappings (fork(2), mremap(2), munmap(2), madvise(2)), each of which waits until it was read.
+ */
+int uffd_open_events(const struct rebuilt_task *t, struct error **err);
+
 /* From now on whoever touches a page that is not there waits for it.  0 or -errno. */
 int uffd_register(int uffd, uint64_t start, uint64_t end);
 

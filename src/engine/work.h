@@ -6,6 +6,7 @@
 #include "engine/birth.h"
 #include "engine/chain.h"
 #include "engine/fill.h"
+#include "engine/lazy.h"
 #include "engine/plan.h"
 #include "engine/restore.h"
 #include "engine/template.h"
@@ -19,12 +20,15 @@ struct work {
 	struct priv priv;
 	struct image_reader *reader;
 	struct fill fill;
+	struct lazy lazy;
+	int lazy_report;
 	struct template *template; /* its root is forked from there; NULL: it is made */
 	struct rlimit files; /* our own limit before */
 	bool limit_raised;
 	bool alive; /* the program runs: it is not ours to end any more */
 };
-#define WORK_INIT(o) {.birth = {.init = NSINIT_NONE}, .rebuild = {.options = (o), REBUILD_INIT}}
+#define WORK_INIT(o) {.birth = {.init = NSINIT_NONE}, .rebuild = {.options = (o), REBUILD_INIT}, \
+		      .lazy = LAZY_NONE, .lazy_report = -1}
 
 /* Reads the records and refuses what cannot be: nothing was made when it returns. */
 int work_prepare(struct work *w, const char *image, struct error **err);

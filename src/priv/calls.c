@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <linux/userfaultfd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -45,6 +46,17 @@ int priv_tcp_repair(int fd, int mode)
 	cleanup_lower struct raised raised = priv_raise(CAP_NET_ADMIN);
 
 	return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &mode, sizeof mode) < 0 ? -errno : 0;
+}
+
+int priv_uffd_events(int fd)
+{
+	/* Safe: it is told of a process of ours, and of the children that this one makes. */
+	cleanup_lower struct raised raised = priv_raise(CAP_SYS_PTRACE);
+	struct uffdio_api api = {.api = UFFD_API,
+				 .features = UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP |
+					     UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP};
+
+	return ioctl(fd, UFFDIO_API, &api) < 0 ? -errno : 0;
 }
 
 int priv_send_buffer(int fd, size_t size)

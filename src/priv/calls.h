@@ -39,5 +39,11 @@ int priv_lock_modes(int fd, const void *modes);
  */
 int priv_tcp_repair(int fd, int mode);
 
+/*
+ * UFFDIO_API of a new userfaultfd(2) that tells of faults and of what becomes of the mappings, forks
+ * included.  0 or -errno.
+ */
+int priv_uffd_events(int fd);
+
 /* Room for so many bytes to be sent in a socket, beyond net.core.wmem_max.  0 or -errno. */
 int priv_send_buffer(int fd, size_t size);

@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "priv/attempt.h"
+#include "priv/calls.h"
 #include "priv/caps.h"
 
 #ifndef USERFAULTFD_IOC_NEW
@@ -110,12 +111,12 @@ static int job_kernel_faults(const struct attempt_ids *ids)
 	int r = fd < 0 ? -errno : 0;
 
 	(void)ids;
-	if (r == 0)
-		return 0;
-	device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	if (r < 0)
+		device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
 	if (device >= 0)
 		fd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC);
-	return fd < 0 ? r : 0;
+	/* To be told of forks asks for more than to be told of faults. */
+	return fd < 0 ? r : priv_uffd_events(fd);
 }
 
 int probe_kernel_faults(void)

@@ -236,14 +236,16 @@ static const struct priv_rule rules[PRIV_OPS] = {
 		.name = "page faults of the kernel",
 		.purpose = "memory that arrives after the program runs, also when a system call needs it",
 		.rule = "userfaultfd(2) without UFFD_USER_MODE_ONLY: CAP_SYS_PTRACE in the initial user "
-			"namespace, access to /dev/userfaultfd, or vm.unprivileged_userfaultfd=1",
+			"namespace, access to /dev/userfaultfd, or vm.unprivileged_userfaultfd=1; to be "
+			"told of forks (UFFD_FEATURE_EVENT_FORK): CAP_SYS_PTRACE",
 		.since = "5.11 (the flag), 6.1 (the device)",
 		.source = "fs/userfaultfd.c: userfaultfd_syscall_allowed()",
 		.needs = LEVEL_ROOT,
 		.capability = CAP_SYS_PTRACE,
 		.probe = probe_kernel_faults,
 		.spare = true,
-		.without = "nothing is lacking: all memory is put in place before the program runs",
+		.without = "all memory is put in place before the program runs; restore --lazy is "
+			   "refused",
 	},
 	[PRIV_TERMINAL_LOCKS] = {
 		.name = "terminal locks",

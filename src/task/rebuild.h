@@ -115,6 +115,7 @@ struct restore_options {
 	void (*progress)(void *arg, uint64_t bytes);
 	void *progress_arg;
 	bool foreground;            /* the tool stays as the parent */
+	bool lazy;                  /* memory comes when it is asked for */
 	size_t copies;              /* so many are made at a time; 0: one */
 };
 
