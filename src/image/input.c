@@ -11,6 +11,8 @@
 #include "base/str.h"
 
 #define AHEAD_SIZE ((size_t)64 << 10)
+/* Who has skipped will skip again: what stands between is short, and copying is what it costs. */
+#define AHEAD_BETWEEN ((size_t)4 << 10)
 
 static int cannot_open(const char *shown, int errnum, struct error **err)
 {
@@ -83,11 +85,13 @@ static size_t take(struct image_input *in, uint8_t *buf, size_t len)
 
 static int fill(struct image_input *in, struct error **err)
 {
+	size_t size = in->skipped ? AHEAD_BETWEEN : AHEAD_SIZE;
 	ssize_t n;
 
+	in->skipped = false;
 	/* One read only: a pipe gives what it has, and may never have a bufferful. */
 	do
-		n = read(in->fd, in->ahead, AHEAD_SIZE);
+		n = read(in->fd, in->ahead, size);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return fail_errno(err, errno, "cannot read %s", in->shown);
@@ -137,6 +141,7 @@ ssize_t image_input_skip(struct image_input *in, size_t len, struct error **err)
 	/* Nothing is lost when this goes beyond the end: the next read will tell. */
 	if (done < len && lseek(in->fd, (off_t)(len - done), SEEK_CUR) < 0)
 		return fail_errno(err, errno, "cannot read %s", in->shown);
+	in->skipped = done < len;
 	in->offset += len - done;
 	return (ssize_t)len;
 }

@@ -19,6 +19,7 @@ struct image_input {
 	uint64_t offset; /* of the next byte, counted from where the stream began */
 	uint8_t *ahead;  /* what was read but not asked for yet */
 	size_t ahead_at, ahead_len;
+	bool skipped;    /* something was passed over since the last read */
 };
 
 #define IMAGE_INPUT_NONE ((struct image_input){.fd = -1})
