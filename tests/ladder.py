@@ -34,7 +34,7 @@ ROWS = {
     "EXE_LINK": ([], ["kind/proc_exe.c"]),
     "TCP_REPAIR": (["kind/fd_socket_tcp_outside.c"], ["kind/fd_socket_established.c"]),
     "HANDLES": ([], ["kind/fd_inotify.c"]),
-    "KERNEL_FAULTS": ([], []),
+    "KERNEL_FAULTS": (["cli/lazy.py"], ["cli/lazy.py"]),
     "TERMINAL_LOCKS": (["kind/fd_pty_locked_modes.c", "cli/root-only.py"], ["cli/root-only.py"]),
     "CHANGE_USER": (["cli/root-only.py", "kind/proc_ids_changed.c"], ["cli/root-only.py"]),
     "CHANGE_GROUP": (["cli/root-only.py", "kind/proc_ids_changed.c"], ["cli/root-only.py"]),
