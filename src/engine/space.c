@@ -18,6 +18,10 @@
 #include "priv/calls.h"
 
 #define VDSO_ROOM (64u * 1024u)
+#define SPECIAL_CALLS 32u /* more than it takes to move the vdso and its data */
+
+static const char clearing[] = "clearing the new process";
+static const char mapping[] = "mapping the program's memory";
 
 int run_batch(struct injection *in, struct batch *b, const char *doing, struct error **err)
 {
@@ -85,9 +89,8 @@ static const Rec__Area *wanted_special(const Rec__Memory *m, enum area_special s
 }
 
 /* The vdso and its data, one mapping after another: through a place that is nobody's. */
-static int move_specials(struct rebuilt_task *t, struct injection *in,
-			 const struct vm_areas *now, uint64_t via, struct batch *b,
-			 struct error **err)
+static void move_specials(struct rebuilt_task *t, struct injection *in,
+			  const struct vm_areas *now, uint64_t via, struct batch *b)
 {
 	uint64_t cell = in->cell;
 	uint64_t first = 0;
@@ -121,21 +124,18 @@ static int move_specials(struct rebuilt_task *t, struct injection *in,
 			batch_call(b, 0, SYS_mremap, via + (a->start - first), size, size,
 				   MREMAP_MAYMOVE | MREMAP_FIXED, want->start);
 	}
-	return run_batch(in, b, "moving the vdso", err);
 }
 
 /* Unmaps [start, end) without what is kept. */
 static int clear_range(uint64_t start, uint64_t end, const struct kept_list *kept,
 		       struct injection *in, struct batch *b, struct error **err)
 {
-	static const char doing[] = "clearing the new process";
-
 	vec_each(k, &kept->list) {
 		int res;
 
 		if (k->end <= start || k->start >= end)
 			continue;
-		res = make_room(in, b, 1, doing, err);
+		res = make_room(in, b, 1, clearing, err);
 		if (res < 0)
 			return res;
 		if (k->start > start)
@@ -151,17 +151,16 @@ static int clear_space(struct injection *in, const struct vm_areas *now,
 		       const struct kept_list *kept, struct batch *b, struct error **err)
 {
 	vec_each(a, &now->list) {
-		int res = make_room(in, b, 1, "clearing the new process", err);
+		int res = make_room(in, b, 1, clearing, err);
 
 		if (res == 0 && !a->gate && area_special(a) == AREA_ORDINARY)
 			res = clear_range(a->start, a->end, kept, in, b, err);
 		if (res < 0)
 			return res;
 	}
-	return run_batch(in, b, "clearing the new process", err);
+	/* What follows has room, too. */
+	return make_room(in, b, SPECIAL_CALLS, clearing, err);
 }
-
-static const char mapping[] = "mapping the program's memory";
 
 static int map_part(const struct rebuild *r, const struct rebuilt_task *t, const Rec__Area *a,
 		    uint64_t start, uint64_t end, struct injection *in, struct batch *b,
@@ -289,7 +288,8 @@ int build_space(const struct rebuild *r, struct rebuilt_task *t, struct injectio
 		res = fail(err, ENOMEM, "out of memory");
 	if (res == 0)
 		res = clear_space(in, &now, &kept, &b, err);
-	if (res == 0)
-		res = move_specials(t, in, &now, boot + BATCH_REGION_SIZE + ARCH_PAGE_SIZE, &b, err);
-	return res < 0 ? res : map_areas(r, t, &kept, in, &b, err);
+	if (res < 0)
+		return res;
+	move_specials(t, in, &now, boot + BATCH_REGION_SIZE + ARCH_PAGE_SIZE, &b);
+	return map_areas(r, t, &kept, in, &b, err);
 }

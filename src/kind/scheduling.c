@@ -263,7 +263,8 @@ static int scheduling_check(const struct rebuild *r, const ProtobufCMessage *mes
 			    struct error **err)
 {
 	const Rec__Scheduling *m = (const Rec__Scheduling *)message;
-	unsigned int online = (unsigned int)sysconf(_SC_NPROCESSORS_CONF), io;
+	/* The C library reads a file each time. */
+	unsigned int online = m->affinity.len ? (unsigned int)sysconf(_SC_NPROCESSORS_CONF) : 0, io;
 	int result = check_policy(m, err);
 	bool exists = !m->affinity.len;
 
