@@ -229,6 +229,11 @@ int image_output_write_at(struct image_output *o, const void *bytes, size_t len,
 	return r < 0 ? image_output_failed(o, -r, err) : 0;
 }
 
+void image_output_begin_sync(const struct image_output *o, uint64_t at, uint64_t len)
+{
+	sync_file_range(o->fd, (off_t)at, (off_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
 /* Gives an unnamed file the temporary name that a rename over an existing file needs. */
 static int link_temp(struct image_output *o, const char *link)
 {

@@ -38,6 +38,11 @@ int64_t image_output_leave(struct image_output *o, uint64_t len, struct error **
 /* Writes at a place that was left out, and leaves the position alone. */
 int image_output_write_at(struct image_output *o, const void *bytes, size_t len, uint64_t at,
 			  struct error **err);
+/*
+ * The disk may begin with these bytes, so that the commit has less to wait for.  What
+ * goes wrong is heard of there.
+ */
+void image_output_begin_sync(const struct image_output *o, uint64_t at, uint64_t len);
 /* The sentence for a failed write. */
 int image_output_failed(const struct image_output *o, int errnum, struct error **err);
 

@@ -59,7 +59,10 @@ static int seal(void *arg, struct pipeline_job *job, unsigned worker, struct err
 		return r;
 	h.hash = XXH3_64bits_digest(w->sealer->hash);
 	image_writer_chain(w, &h, bytes);
-	return image_output_write_at(&w->out, bytes, sizeof bytes, s->header_at, err);
+	r = image_output_write_at(&w->out, bytes, sizeof bytes, s->header_at, err);
+	if (r == 0)
+		image_output_begin_sync(&w->out, s->header_at, sizeof bytes + s->length);
+	return r;
 }
 
 static void release(void *arg, struct pipeline_job *job)
