@@ -53,6 +53,7 @@ struct image_pump {
 	pthread_cond_t rest; /* for the caller: a free job, a spare piece */
 	struct worker workers[THREADS];
 	unsigned worker_count;
+	bool alone; /* no thread could be started: the caller does all of it */
 	bool stop;
 	struct job jobs[JOBS];
 	uint64_t begun;
@@ -77,6 +78,12 @@ static void note_failure(struct image_pump *p, uint64_t order, int res, struct e
 		*why = NULL;
 	}
 	error_freep(why);
+}
+
+/* A frame before it has failed.  One behind it is no reason: the first that fails is told. */
+static bool is_vain(const struct image_pump *p, const struct job *job)
+{
+	return p->failed && p->failed_order < job->order;
 }
 
 /* The one that was begun first of those that wait. */
@@ -122,7 +129,7 @@ static int decode_stream(struct image_pump *p, struct job *job, struct image_dec
 
 	image_decoder_begin(d, &job->what, job->hash);
 	while ((piece = take_piece(p, job))) {
-		bool useful = res == 0 && !p->failed;
+		bool useful = res == 0 && !is_vain(p, job);
 
 		pthread_mutex_unlock(&p->lock);
 		if (useful)
@@ -130,7 +137,7 @@ static int decode_stream(struct image_pump *p, struct job *job, struct image_dec
 		pthread_mutex_lock(&p->lock);
 		give_back(p, piece);
 	}
-	return res < 0 || job->cut || p->failed ? res : image_decoder_end(d, err);
+	return res < 0 || job->cut || is_vain(p, job) ? res : image_decoder_end(d, err);
 }
 
 /* The lock is held. */
@@ -142,7 +149,7 @@ static void do_job(struct image_pump *p, struct job *job, struct image_decoder *
 	job->state = TAKEN;
 	if (job->streamed) {
 		res = decode_stream(p, job, d, &why);
-	} else if (!p->failed) {
+	} else if (!is_vain(p, job)) {
 		pthread_mutex_unlock(&p->lock);
 		res = image_decoder_read(d, &job->file, &job->what, &why);
 		pthread_mutex_lock(&p->lock);
@@ -171,38 +178,33 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static int start_worker(struct image_pump *p, struct error **err)
+static bool start_worker(struct image_pump *p)
 {
 	struct worker *w = &p->workers[p->worker_count];
-	int res = image_decoder_new(&w->decoder, err);
 
-	if (res < 0)
-		return res;
+	if (image_decoder_new(&w->decoder, NULL) < 0)
+		return false;
 	w->pump = p;
-	res = pthread_create(&w->thread, NULL, worker_main, w);
-	if (res) {
+	if (pthread_create(&w->thread, NULL, worker_main, w) != 0) {
 		image_decoder_freep(&w->decoder);
-		return fail_errno(err, res, "cannot start a thread");
+		return false;
 	}
 	p->worker_count++;
-	return 0;
+	return true;
 }
 
-static int start_workers(struct image_pump *p, struct error **err)
+/* One will do, and none as well: there may be a limit. */
+static void start_workers(struct image_pump *p)
 {
 	sigset_t all, before;
-	int res = 0;
 
-	if (p->worker_count)
-		return 0;
 	/* Signals are the caller's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (p->worker_count < THREADS && res == 0)
-		/* One will do, if there are no more. */
-		res = start_worker(p, p->worker_count ? NULL : err);
+	while (p->worker_count < THREADS && start_worker(p))
+		;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return p->worker_count ? 0 : res;
+	p->alone = p->worker_count == 0;
 }
 
 int image_pump_new(struct image_pump **ret, struct error **err)
@@ -254,11 +256,15 @@ void image_pump_freep(struct image_pump **p)
 	*p = NULL;
 }
 
-/* Small things are done at once, by whoever asks. */
-static bool is_small(struct image_pump *p, const struct image_data *what)
+/* Small things are done at once, by whoever asks; for others there are threads now. */
+static bool is_for_caller(struct image_pump *p, const struct image_data *what)
 {
 	p->raw_bytes += what->stored.raw_length;
-	return p->raw_bytes <= WORTH_THREADS;
+	if (p->raw_bytes <= WORTH_THREADS)
+		return true;
+	if (!p->worker_count && !p->alone)
+		start_workers(p);
+	return p->alone;
 }
 
 static int have_own(struct image_pump *p, struct error **err)
@@ -302,13 +308,10 @@ int image_pump_stored(struct image_pump *p, const struct image_file *file,
 	struct job *job;
 	int res;
 
-	if (is_small(p, what)) {
+	if (is_for_caller(p, what)) {
 		res = have_own(p, err);
 		return res < 0 ? res : image_decoder_read(p->own, file, what, err);
 	}
-	res = start_workers(p, err);
-	if (res < 0)
-		return res;
 	pthread_mutex_lock(&p->lock);
 	job = begin_job(p, what);
 	if (job) {
@@ -379,14 +382,12 @@ static int read_stream(struct image_pump *p, struct image_reader *r, struct job 
 }
 
 static int pump_stream(struct image_pump *p, struct image_reader *r,
-		       const struct image_data *what, struct error **err)
+		       const struct image_data *what)
 {
 	struct error *why = NULL;
 	struct job *job;
-	int res = start_workers(p, err);
+	int res;
 
-	if (res < 0)
-		return res;
 	pthread_mutex_lock(&p->lock);
 	job = begin_job(p, what);
 	if (job) {
@@ -420,7 +421,7 @@ int image_pump_frame(struct image_pump *p, struct image_reader *r, const struct 
 		res = image_pump_stored(p, &file, &what, err);
 		return res < 0 ? res : image_reader_leave_data(r, err);
 	}
-	return is_small(p, &what) ? image_reader_data(r, sink, err) : pump_stream(p, r, &what, err);
+	return is_for_caller(p, &what) ? image_reader_data(r, sink, err) : pump_stream(p, r, &what);
 }
 
 static bool is_idle(const struct image_pump *p)
