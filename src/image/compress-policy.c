@@ -12,7 +12,7 @@ static const int levels[COMPRESS_STEPS] = {
 #define MARGIN 1.35
 /* How much of the past remains with each frame, and how many frames a step is given. */
 #define FADE 0.8
-#define PATIENCE 4U
+#define PATIENCE 3U
 /* What is known of a step becomes so much more hopeful with each choice against it. */
 #define FORGET 1.002
 
@@ -32,7 +32,8 @@ unsigned compress_step_for(int level)
 
 void compress_policy_init(struct compress_policy *p, unsigned top, unsigned workers)
 {
-	unsigned start = compress_step_for(1);
+	/* Cheap, and yet most of what there is to be gained: many programs are small. */
+	unsigned start = compress_step_for(-1);
 
 	memset(p, 0, sizeof *p);
 	p->top = top;
