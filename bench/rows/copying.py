@@ -66,7 +66,7 @@ def restore_line(bench, samples, place, shape, mebibytes, times):
     floors = [f"{floor} {samples.text(floor, 'restore')}, {rate(samples, floor, 'restore')}"
               for floor in ("read", "uffd")]
     return Line(f"restore, {mebibytes} MiB, {shape} pages, {place}",
-                f"{times:g}x read(2), 1/4 of the peer's",
+                f"{times:g}x read(2)" + ", 1/4 of the peer's" * (limit is not None),
                 f"{samples.text('stasis', 'restore')}, " + (f"{speed:.2f}x" if speed else "-"),
                 "; ".join(floors + samples.beside("restore", *bench.peer_names)
                           + [used(samples, "restore")]),

@@ -30,23 +30,36 @@ def measure_lives(bench, samples, shape, count):
         for tool in bench.tools})
 
 
-def line_of(bench, samples, name, what, limit, bar, exponents=None):
-    """what: "kill 100", or "kill" """
+def line_of(bench, samples, name, what, limit, bar, growth=None):
+    """what: "kill 100", or "kill".  growth: exponents by what is done; that of what is judged."""
     beside = samples.beside(what, *bench.peer_names)
     beside.append(f"processor time {samples.text('stasis', what + ' used')}")
-    linear = None
-    if exponents is not None:
-        beside.append(f"growth n^{exponents:.2f}")
-        linear = exponents <= LINEAR
-    if what.startswith("kill"):
+    action = what.split()[0]
+    if action == "kill":
         going_on = what.replace("kill", "checkpoint")
         pause = what.replace("kill", "pause")
         beside.append(f"leaving it running {samples.text('stasis', going_on)}, "
                       f"pause {samples.text('stasis', pause)}")
     verdicts = [at_most(samples.median("stasis", what), limit)] if limit else []
-    verdicts += [linear] if exponents is not None else []
+    if growth is not None:
+        verdicts.append(at_most(growth[action], LINEAR))
+        beside.append("growth n^" + ", ".join(
+            f"{value:.2f}" + f" ({kind})" * (kind != action)
+            for kind, value in growth.items() if value is not None))
     return Line(name, bar, samples.text("stasis", what), "; ".join(beside),
                 both(*verdicts) if verdicts else None)
+
+
+def growth_of(samples, action, counts):
+    """Of the time of an action, of the processor time, and of what goes with it."""
+    kinds = {action: f"{action} {{}}", "processor time": f"{action} {{}} used"}
+    if action == "kill":
+        kinds |= {"leaving it running": "checkpoint {}", "pause": "pause {}"}
+    found = {}
+    for kind, name in kinds.items():
+        medians = {n: samples.median("stasis", name.format(n)) for n in counts}
+        found[kind] = exponent({n: value for n, value in medians.items() if value})
+    return found if found[action] is not None else None
 
 
 def small(bench, samples):
@@ -72,14 +85,13 @@ def row(shape):
         lines = []
         for count in counts:
             for what in ("kill", "restore"):
-                points = {n: samples.median("stasis", f"{what} {n}") for n in counts
-                          if samples.median("stasis", f"{what} {n}")}
-                growth = exponent(points) if count == counts[-1] else None
+                growth = growth_of(samples, what, counts) if count == counts[-1] else None
                 limit = peer_limit(samples, f"{what} {count}", 1 / 4, bench.peer_names)
                 command = "checkpoint --kill" if what == "kill" else "restore"
-                bar = "1/4 of the peer's" + ", linear" * (growth is not None)
+                bars = ["1/4 of the peer's"] * bool(bench.peers)
+                bars += ["linear"] * (growth is not None)
                 lines.append(line_of(bench, samples, f"{command}, {count:,} {shape}",
-                                     f"{what} {count}", limit, bar, growth))
+                                     f"{what} {count}", limit, ", ".join(bars), growth))
         return lines
     return Row(shape, measure)
 
