@@ -23,6 +23,7 @@ struct side {
 
 struct comparison {
 	struct side child, parent;
+	struct page_walk walk;
 	struct page_ranges pages; /* of the child, in the range that is being compared */
 	struct page_ranges same;
 	uint64_t limit; /* an area of either begins here: ranges of the result end */
@@ -132,7 +133,7 @@ static int compare_range(struct comparison *c, uint64_t start, uint64_t end)
 
 	c->limit = start;
 	c->pages.list.count = 0;
-	r = source_ranges(c->child.kin->source, start, end, &c->pages);
+	r = source_ranges(c->child.kin->source, &c->walk, start, end, &c->pages);
 	for (size_t i = 0; i < c->pages.list.count && r == 0; i++) {
 		struct page_range range = c->pages.list.items[i];
 
@@ -200,6 +201,7 @@ int find_inherited(const struct kin *child, const struct kin *parent, Rec__Range
 	if (r == 0)
 		r = fill_record(c, ret, ret_count);
 	vec_free(&c->pages.list);
+	vec_free(&c->walk.found.list);
 	vec_free(&c->same.list);
 	free(c);
 	return r == 0 ? 0

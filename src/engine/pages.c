@@ -120,6 +120,7 @@ struct space_fill {
 	struct scribe *scribe; /* NULL: there is none */
 	bool by_scribe;        /* it writes the area */
 	size_t inherited, unchanged; /* ranges of these before this one are passed */
+	struct page_walk walk;
 	struct page_ranges ranges;
 };
 
@@ -180,7 +181,7 @@ static int write_area(struct frame_fill *f, struct space_fill *s, const Rec__Are
 	s->ranges.list.count = 0;
 	f->keep_zeros = a->file != 0;
 	s->source = snapshot_source(s->snapshot, a);
-	r = source_ranges(s->source, a->start, a->end, &s->ranges);
+	r = source_ranges(s->source, &s->walk, a->start, a->end, &s->ranges);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot see the pages at 0x%" PRIx64, a->start);
 	for (size_t i = 0; i < s->ranges.list.count && r == 0; i++)
@@ -235,6 +236,7 @@ int write_memory(struct image_writer *w, const struct checkpoint_options *o,
 		r = flush_frame(f, err);
 	scribe_free(s.scribe);
 	vec_free(&s.ranges.list);
+	vec_free(&s.walk.found.list);
 	free(f);
 	return r;
 }

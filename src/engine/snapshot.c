@@ -66,6 +66,7 @@ static int copy_areas(struct snapshot *s, const Rec__Memory *m, const struct pag
 		      struct spool *spool, uint64_t *copied)
 {
 	struct page_ranges there = {0}, ranges = {0};
+	struct page_walk walk = {0};
 	int r = 0;
 
 	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
@@ -74,7 +75,7 @@ static int copy_areas(struct snapshot *s, const Rec__Memory *m, const struct pag
 		if (!area_is_private(a) || (s->freeze == FREEZE_CLONE && clone_freezes(a)))
 			continue;
 		there.list.count = ranges.list.count = 0;
-		r = source_ranges(&s->target, a->start, a->end, &there);
+		r = source_ranges(&s->target, &walk, a->start, a->end, &there);
 		if (r == 0)
 			r = ranges_without(&there, clean, &ranges);
 		for (size_t k = 0; k < ranges.list.count && r == 0; k++) {
@@ -86,6 +87,7 @@ static int copy_areas(struct snapshot *s, const Rec__Memory *m, const struct pag
 	}
 	ranges_free(&there);
 	ranges_free(&ranges);
+	vec_free(&walk.found.list);
 	return r;
 }
 

@@ -54,10 +54,10 @@ void source_close(struct page_source *s)
 	*s = PAGE_SOURCE_NONE;
 }
 
-int source_ranges(const struct page_source *s, uint64_t start, uint64_t end,
-		  struct page_ranges *ret)
+int source_ranges(const struct page_source *s, struct page_walk *walk, uint64_t start,
+		  uint64_t end, struct page_ranges *ret)
 {
-	return s->pid ? pagemap_private(s->pagemap, start, end, ret)
+	return s->pid ? pagemap_walk(walk, s->pagemap, start, end, ret)
 		      : spool_ranges(s->spooled, start, end, ret);
 }
 

@@ -22,9 +22,9 @@ void source_of_spool(struct page_source *ret, const struct spool *spool,
 		     const struct spooled_list *list);
 void source_close(struct page_source *s);
 
-/* Adds the ranges that hold memory of the process's own: see pagemap_private(). */
-int source_ranges(const struct page_source *s, uint64_t start, uint64_t end,
-		  struct page_ranges *ret);
+/* Adds the ranges that hold memory of the process's own: see pagemap_walk(). */
+int source_ranges(const struct page_source *s, struct page_walk *walk, uint64_t start,
+		  uint64_t end, struct page_ranges *ret);
 
 /* Reads pages whatever their protection, and leaves them shared with whom they are: 0 or -errno. */
 int source_read(const void *source, uint64_t address, void *buf, size_t size);

@@ -57,26 +57,36 @@ static int add_pages(const struct scan_region *r, void *to)
 	return pagemap_add(to, r->start, r->end);
 }
 
-static int scan(int pagemap, struct scan_arg *arg,
-		int (*add)(const struct scan_region *region, void *to), void *to)
+/* One call, which may end before the end: at arg->walk_end. */
+static int scan_once(int pagemap, struct scan_arg *arg,
+		     int (*add)(const struct scan_region *region, void *to), void *to)
 {
 	struct scan_region regions[REGIONS];
-	uint64_t end = arg->end;
+	int n;
 
 	arg->size = sizeof *arg;
 	arg->vec = (uint64_t)(uintptr_t)regions;
 	arg->vec_len = REGIONS;
-	while (arg->start < end) {
-		int n = ioctl(pagemap, SCAN, arg);
+	n = ioctl(pagemap, SCAN, arg);
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		int r = add(&regions[i], to);
 
-		if (n < 0)
-			return -errno;
-		for (int i = 0; i < n; i++) {
-			int r = add(&regions[i], to);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
 
-			if (r < 0)
-				return r;
-		}
+static int scan(int pagemap, struct scan_arg *arg,
+		int (*add)(const struct scan_region *region, void *to), void *to)
+{
+	while (arg->start < arg->end) {
+		int r = scan_once(pagemap, arg, add, to);
+
+		if (r < 0)
+			return r;
 		if (arg->walk_end <= arg->start)
 			break;
 		arg->start = arg->walk_end;
@@ -116,10 +126,9 @@ static int read_entries(int pagemap, uint64_t start, uint64_t end, struct page_r
 }
 
 /* A guard marker looks swapped.  Kernels before 6.16 do not know the category, and refuse it. */
-static int scan_private(int pagemap, uint64_t start, uint64_t end, uint64_t without,
-			struct page_ranges *ret)
+static struct scan_arg private_pages(uint64_t start, uint64_t end, uint64_t without)
 {
-	struct scan_arg arg = {
+	return (struct scan_arg){
 		.start = start,
 		.end = end,
 		.category_inverted = without,
@@ -127,6 +136,14 @@ static int scan_private(int pagemap, uint64_t start, uint64_t end, uint64_t with
 		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
 		.return_mask = SCAN_PRESENT,
 	};
+}
+
+#define NOT_PRIVATE (SCAN_FILE | SCAN_PFNZERO)
+
+static int scan_private(int pagemap, uint64_t start, uint64_t end, uint64_t without,
+			struct page_ranges *ret)
+{
+	struct scan_arg arg = private_pages(start, end, without);
 
 	return scan(pagemap, &arg, add_pages, ret);
 }
@@ -134,14 +151,68 @@ static int scan_private(int pagemap, uint64_t start, uint64_t end, uint64_t with
 int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
 {
 	size_t before = ret->list.count;
-	int r = scan_private(pagemap, start, end, SCAN_FILE | SCAN_PFNZERO | SCAN_GUARD, ret);
+	int r = scan_private(pagemap, start, end, NOT_PRIVATE | SCAN_GUARD, ret);
 
 	if (r == -EINVAL)
-		r = scan_private(pagemap, start, end, SCAN_FILE | SCAN_PFNZERO, ret);
+		r = scan_private(pagemap, start, end, NOT_PRIVATE, ret);
 	if (r != -ENOTTY && r != -EINVAL)
 		return r;
 	ret->list.count = before;
 	return read_entries(pagemap, start, end, ret);
+}
+
+/* From start on, as far as one call goes. */
+static int walk_on(struct page_walk *w, int pagemap, uint64_t start)
+{
+	struct scan_arg arg = private_pages(start, ARCH_USER_END, NOT_PRIVATE | SCAN_GUARD);
+	int r;
+
+	w->pagemap = pagemap;
+	w->found.list.count = w->next = 0;
+	w->from = w->to = start;
+	r = scan_once(pagemap, &arg, add_pages, &w->found);
+	if (r == -EINVAL) {
+		arg = private_pages(start, ARCH_USER_END, NOT_PRIVATE);
+		r = scan_once(pagemap, &arg, add_pages, &w->found);
+	}
+	if (r == 0)
+		w->to = arg.walk_end;
+	return r;
+}
+
+/* What was found of [start, end). */
+static int take_found(struct page_walk *w, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	const struct page_range *found = w->found.list.items;
+	int r = 0;
+
+	while (w->next < w->found.list.count && found[w->next].end <= start)
+		w->next++;
+	for (size_t i = w->next; i < w->found.list.count && found[i].start < end && r == 0; i++)
+		r = add_range(ret, found[i].start > start ? found[i].start : start,
+			      found[i].end < end ? found[i].end : end);
+	return r;
+}
+
+int pagemap_walk(struct page_walk *w, int pagemap, uint64_t start, uint64_t end,
+		 struct page_ranges *ret)
+{
+	while (start < end) {
+		uint64_t until;
+		int r = 0;
+
+		if (pagemap != w->pagemap || start < w->from || start >= w->to)
+			r = walk_on(w, pagemap, start);
+		/* Where it cannot be told ahead it may be told one by one. */
+		if (r < 0 || w->to <= start)
+			return pagemap_private(pagemap, start, end, ret);
+		until = end < w->to ? end : w->to;
+		r = take_found(w, start, until, ret);
+		if (r < 0)
+			return r;
+		start = until;
+	}
+	return 0;
 }
 
 static int add_kinds(const struct scan_region *r, void *to)

@@ -26,6 +26,18 @@ struct page_ranges {
  */
 int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
 
+/* Mappings that are asked for in the order of their addresses: what lies behind is found as well. */
+struct page_walk {
+	int pagemap;       /* whose pages these are */
+	uint64_t from, to; /* found are those of [from, to) */
+	struct page_ranges found;
+	size_t next;       /* of found: the first that may lie behind what was asked for last */
+};
+
+/* As pagemap_private().  The walk is zeroed before, and its list freed afterwards. */
+int pagemap_walk(struct page_walk *w, int pagemap, uint64_t start, uint64_t end,
+		 struct page_ranges *ret);
+
 struct page_kinds {
 	struct page_ranges guards; /* with guard markers (Linux 6.16) */
 	struct page_ranges huge;   /* huge pages, whoever's */
