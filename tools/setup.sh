@@ -12,7 +12,7 @@ build=(gcc libc6-dev make meson ninja-build pkg-config binutils protobuf-c-compi
 	libprotobuf-c-dev libzstd-dev libxxhash-dev libcap-dev libcmocka-dev
 	zlib1g-dev)
 demo=(python3 util-linux)
-test=(python3 util-linux libcap2-bin procps perl sqlite3 redis-server redis-tools gzip
+test=(python3 util-linux libcap2-bin procps strace perl sqlite3 redis-server redis-tools gzip
 	nginx-light:nginx make nodejs:node openjdk-17-jdk-headless:javac vim:vim tmux bsdutils:script shellcheck libseccomp-dev man-db)
 bench=(python3 util-linux)
 kernels=(python3 util-linux libcap2-bin procps iproute2 kmod cpio xz-utils

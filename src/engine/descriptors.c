@@ -127,12 +127,22 @@ int read_descriptors(struct capture *c, struct task *task, struct error **err)
 	return r;
 }
 
-static const struct kind *kind_of(const struct file *f)
+static const struct kind *find_kind(const struct file *f)
 {
 	for (size_t i = 0; i < kinds_count; i++)
 		if (kinds[i]->file && kinds[i]->file->claims(f))
 			return kinds[i];
 	return NULL;
+}
+
+/* What a file shows us stays as it is, once there is a descriptor of it. */
+static const struct kind *kind_of(struct file *f)
+{
+	if (f->own < 0)
+		return find_kind(f);
+	if (!f->claimed_by)
+		f->claimed_by = find_kind(f);
+	return f->claimed_by;
 }
 
 static void fill_common(const struct file *f, ProtobufCMessage *m)

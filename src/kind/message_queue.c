@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -36,7 +37,9 @@ static bool queue_claims(const struct file *f)
 {
 	struct statfs fs;
 
+	/* Its file system has no device. */
 	return f->own >= 0 && S_ISREG(f->st.st_mode) && !(f->flags & O_PATH) &&
+	       major(f->st.st_dev) == 0 &&
 	       fstatfs(f->own, &fs) == 0 && (unsigned long)fs.f_type == MQUEUE_MAGIC;
 }
 

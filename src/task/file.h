@@ -21,7 +21,8 @@ struct kind;
  */
 struct file {
 	uint32_t id;         /* unique in the image, from 1 */
-	const struct kind *kind;
+	const struct kind *kind;       /* its record has been asked for */
+	const struct kind *claimed_by; /* or NULL: not known yet */
 	struct task *task;   /* one task that has it, and ... */
 	int fd;              /* ... its number there; -1: only mapped */
 	int own;             /* our duplicate (pidfd_getfd), or -1 */

@@ -1,5 +1,5 @@
 /*
- * A program that has many of one thing, for calls.py and growth.py.
+ * A program that has many of one thing, for calls.py.
  *
  *	crowd THING COUNT
  *
