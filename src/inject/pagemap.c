@@ -189,8 +189,8 @@ static int take_found(struct page_walk *w, uint64_t start, uint64_t end, struct 
 	while (w->next < w->found.list.count && found[w->next].end <= start)
 		w->next++;
 	for (size_t i = w->next; i < w->found.list.count && found[i].start < end && r == 0; i++)
-		r = add_range(ret, found[i].start > start ? found[i].start : start,
-			      found[i].end < end ? found[i].end : end);
+		r = pagemap_add(ret, found[i].start > start ? found[i].start : start,
+				found[i].end < end ? found[i].end : end);
 	return r;
 }
 
