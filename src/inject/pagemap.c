@@ -186,6 +186,9 @@ static int take_found(struct page_walk *w, uint64_t start, uint64_t end, struct 
 	const struct page_range *found = w->found.list.items;
 	int r = 0;
 
+	/* Whoever begins anew, too. */
+	if (w->next && found[w->next - 1].end > start)
+		w->next = 0;
 	while (w->next < w->found.list.count && found[w->next].end <= start)
 		w->next++;
 	for (size_t i = w->next; i < w->found.list.count && found[i].start < end && r == 0; i++)

@@ -31,7 +31,7 @@ struct page_walk {
 	int pagemap;       /* whose pages these are */
 	uint64_t from, to; /* found are those of [from, to) */
 	struct page_ranges found;
-	size_t next;       /* of found: the first that may lie behind what was asked for last */
+	size_t next;       /* of found: those before it end before what was asked for last */
 };
 
 /* As pagemap_private().  The walk is zeroed before, and its list freed afterwards. */
