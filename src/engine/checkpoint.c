@@ -33,12 +33,14 @@ struct session {
 	Rec__Inventory inventory;
 	struct utsname uts;
 	char hostname[HOST_NAME_MAX + 1], *boot_id;
+	struct early_list early;
 	enum freeze freeze;
 	struct spool spool;
 	struct tracking tracking;
 	uint64_t copied; /* pages, within the pause */
 	struct rlimit files; /* as the caller has it */
 	bool limit_raised;
+	bool hurry; /* what can be looked at before the tree is stopped is looked at then */
 	uint64_t stopped_at, went_on_at;
 };
 
@@ -76,6 +78,7 @@ static void end_session(struct session *s)
 	spool_close(&s->spool);
 	tracking_free(&s->tracking);
 	free(s->boot_id);
+	early_free(&s->early);
 	vec_free(&s->members);
 	sharing_free(&s->sharing);
 	if (s->limit_raised)
@@ -111,7 +114,7 @@ static int look(struct session *s, struct error **err)
 
 	vec_each(m, &s->members)
 		if (r == 0)
-			r = member_read(m, err);
+			r = member_read(m, &s->early, err);
 	if (r == 0)
 		r = tracking_meet(&s->tracking, s->members.items, s->members.count, err);
 	if (r == 0)
@@ -168,6 +171,8 @@ static int begin(struct session *s, pid_t pid, bool only, struct error **err)
 	r = find_root(s, pid, err);
 	if (r < 0)
 		return r;
+	if (s->hurry)
+		early_look(&s->early, pid, only);
 	r = seize_tree(&s->capture.tree, only, &s->stopped_at, err);
 	if (r < 0) {
 		error_set_outcome(err ? *err : NULL, OUTCOME_REFUSED);
@@ -306,6 +311,19 @@ static int freeze(struct session *s, struct error **err)
 	return 0;
 }
 
+/* Who changed what was believed of its mappings, before it stood still, is to be looked at anew. */
+static int confirm_early(struct session *s, struct error **err)
+{
+	vec_each(m, &s->members) {
+		pid_t clone = m->snapshot.twin.pid;
+
+		if (m->memory && !early_was_right(m->task, clone ? clone : m->task->pid))
+			return fail(err, ESTALE, "process %d changed its mappings as it was stopped",
+				    m->task->pid);
+	}
+	return 0;
+}
+
 /*
  * The pause ends as soon as nothing of the tree can change any more what is saved of it.  Contents
  * of files are copied before when they are small; else they are written before, and
@@ -333,6 +351,8 @@ static int write_image(struct session *s, const struct checkpoint_options *o,
 	/* Clones can be compared at leisure. */
 	compared = held || s->freeze == FREEZE_COPY;
 	if (compared)
+		r = confirm_early(s, err);
+	if (r == 0 && compared)
 		r = compare_memories(s, err);
 	if (r == 0 && held)
 		r = write_all_but_memory(s, o, w, err);
@@ -340,6 +360,8 @@ static int write_image(struct session *s, const struct checkpoint_options *o,
 		r = freeze(s, err);
 	if (r == 0 && s->freeze != FREEZE_HOLD)
 		let_go(s, 0);
+	if (r == 0 && !compared)
+		r = confirm_early(s, err);
 	if (r == 0 && !compared)
 		r = compare_memories(s, err);
 	if (r == 0 && !held)
@@ -392,39 +414,42 @@ static int ask(struct session *s, struct error **err)
 	return r;
 }
 
-int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct checkpoint_result *ret,
-		      struct error **err)
+static int checkpoint_once(struct session *s, pid_t pid, const struct checkpoint_options *o,
+			   struct image_writer *w, struct error **err)
 {
-	struct session s __attribute__((cleanup(end_session))) = {
-		.spool = SPOOL_NONE, .tracking = TRACKING_NONE};
-	cleanup_image_writer struct image_writer *w = NULL;
-	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
-	int r;
+	int r = tracking_begin(&s->tracking, o, err);
 
-	s.capture.leave_running = o->then == THEN_CONTINUE;
-	s.capture.external = o->external;
-	/* What can fail without the target is tried before the target is stopped. */
-	r = tracking_begin(&s.tracking, o, err);
+	s->capture.leave_running = o->then == THEN_CONTINUE;
+	s->capture.external = o->external;
 	if (r == 0)
-		r = image_writer_open(&w, o->output, &wo, err);
-	if (r < 0)
-		return r;
-	r = begin(&s, pid, o->only, err);
+		r = begin(s, pid, o->only, err);
 	if (r == 0)
-		r = look(&s, err);
+		r = look(s, err);
 	if (r == 0)
-		r = ask(&s, err);
+		r = ask(s, err);
 	if (r == 0)
-		r = capture_files(&s.capture, FILES_SPILLED, err);
+		r = capture_files(&s->capture, FILES_SPILLED, err);
 	if (r == 0)
-		r = write_image(&s, o, w, err);
+		r = write_image(s, o, w, err);
 	if (r == 0)
-		r = finish(&s, o, w, err);
+		r = finish(s, o, w, err);
 	if (r == 0) {
 		const struct image_identity identity = image_writer_identity(w);
 
-		r = tracking_keep(&s.tracking, s.members.items, s.members.count, &identity, err);
+		r = tracking_keep(&s->tracking, s->members.items, s->members.count, &identity, err);
 	}
+	return r;
+}
+
+/* *hurry: as of the session; false is right at all times, and then said when it was not. */
+static int try_checkpoint(pid_t pid, const struct checkpoint_options *o, struct image_writer *w,
+			  bool *hurry, struct checkpoint_result *ret, struct error **err)
+{
+	struct session s __attribute__((cleanup(end_session))) = {
+		.spool = SPOOL_NONE, .tracking = TRACKING_NONE, .hurry = *hurry};
+	int r = checkpoint_once(&s, pid, o, w, err);
+
+	*hurry = *hurry && r == -ESTALE;
 	if (r < 0)
 		return r;
 	if (ret) {
@@ -433,6 +458,30 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 		ret->pause_ns = s.went_on_at > s.stopped_at ? s.went_on_at - s.stopped_at : 0;
 	}
 	return 0;
+}
+
+int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct checkpoint_result *ret,
+		      struct error **err)
+{
+	cleanup_image_writer struct image_writer *w = NULL;
+	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
+	/* Who is tracked has flags that no clone has. */
+	bool hurry = o->then == THEN_CONTINUE && !o->track && !o->parent;
+	struct error *why = NULL;
+	/* What can fail without the target is tried before the target is stopped. */
+	int r = image_writer_open(&w, o->output, &wo, err);
+
+	if (r < 0)
+		return r;
+	r = try_checkpoint(pid, o, w, &hurry, ret, &why);
+	if (hurry) {
+		error_free(why);
+		why = NULL;
+		hurry = false;
+		r = try_checkpoint(pid, o, w, &hurry, ret, &why);
+	}
+	error_merge(err, &why);
+	return r;
 }
 
 int engine_survey(pid_t pid, struct error **err)

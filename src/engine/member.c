@@ -64,13 +64,13 @@ static void mark_leftovers(struct task *task)
 	}
 }
 
-int member_read(struct member *m, struct error **err)
+int member_read(struct member *m, const struct early_list *early, struct error **err)
 {
 	int r;
 
 	if (m->task->zombie)
 		return read_zombie(m->task, err);
-	r = read_task(m->task, err);
+	r = read_task(m->task, early, err);
 	if (r < 0)
 		return r;
 	mark_leftovers(m->task);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "engine/early.h"
 #include "engine/engine.h"
 #include "engine/snapshot.h"
 #include "image/writer.h"
@@ -32,7 +33,7 @@ void member_cure(struct member *m);
 void member_let_go(struct member *m, int signal);
 
 /* From outside: what the process is.  It stands still and is untouched. */
-int member_read(struct member *m, struct error **err);
+int member_read(struct member *m, const struct early_list *early, struct error **err);
 /* Its descriptors and the Task record. */
 int member_describe(struct capture *c, struct member *m, struct error **err);
 /* Its memory map.  Obstacles are collected. */

@@ -125,22 +125,40 @@ int read_zombie(struct task *task, struct error **err)
 	return read_identity(task, &st, err);
 }
 
-static int read_mappings(struct task *task, struct error **err)
+static int read_areas(struct task *task, const char *name, struct error **err)
 {
-	cleanup_free char *smaps = NULL;
-	ssize_t n = task_slurp(task, "smaps", &smaps);
+	cleanup_free char *text = NULL;
+	ssize_t n = task_slurp(task, name, &text);
 
 	if (n < 0)
 		return fail_errno(err, (int)-n, "cannot read the mappings of process %d", task->pid);
-	if (maps_parse(smaps, (size_t)n, &task->areas) < 0)
+	if (maps_parse(text, (size_t)n, &task->areas) < 0)
 		return fail(err, EINVAL, "cannot understand the mappings of process %d", task->pid);
+	return 0;
+}
+
+static int read_mappings(struct task *task, const struct early_list *early, struct error **err)
+{
+	int r = 0;
+
+	/* A clone's memory is not locked, and would not confirm that. */
+	if (early->list.count && !task_leader(task)->status.vm_locked) {
+		r = read_areas(task, "maps", err);
+		task->early = r == 0 && early_apply(early, task->pid, &task->areas);
+		if (r == 0 && !task->early)
+			maps_free(&task->areas);
+	}
+	if (r == 0 && !task->early)
+		r = read_areas(task, "smaps", err);
+	if (r < 0)
+		return r;
 	task->mem = openat(task->proc, "mem", O_RDWR | O_CLOEXEC);
 	if (task->mem < 0)
 		return fail_errno(err, errno, "cannot open the memory of process %d", task->pid);
 	return 0;
 }
 
-int read_task(struct task *task, struct error **err)
+int read_task(struct task *task, const struct early_list *early, struct error **err)
 {
 	const struct proc_status *st;
 	int r;
@@ -164,7 +182,7 @@ int read_task(struct task *task, struct error **err)
 	r = read_identity(task, st, err);
 	namespaces_read(task->proc, &task->namespaces);
 	if (r == 0)
-		r = read_mappings(task, err);
+		r = read_mappings(task, early, err);
 	if (r == 0)
 		recover_threads(task);
 	return r;

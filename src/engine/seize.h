@@ -4,6 +4,7 @@
 #include <sys/ptrace.h>
 
 #include "base/error.h"
+#include "engine/early.h"
 #include "task/capture.h"
 #include "task/task.h"
 
@@ -26,8 +27,11 @@ void survey_stopped(const struct task *task, const struct namespaces *ours, stru
  */
 int seize_tree(struct tree *tree, bool only, uint64_t *ret_began, struct error **err);
 
-/* Reads status, registers and mappings of the stopped task, after those of its parent. */
-int read_task(struct task *task, struct error **err);
+/*
+ * Reads status, registers and mappings of the stopped task, after those of its parent.  early: what is
+ * known of mappings already.
+ */
+int read_task(struct task *task, const struct early_list *early, struct error **err);
 /* The little that a zombie is. */
 int read_zombie(struct task *task, struct error **err);
 

@@ -77,6 +77,7 @@ struct task {
 	struct leftovers leftovers;   /* of killed checkpoints */
 	struct namespaces namespaces; /* of a process that was stopped */
 
+	bool early;                   /* areas are from before it was stopped (engine/early.h) */
 	bool adopts;                  /* it gets the orphans among its descendants (subreaper, init) */
 	struct task *parent;          /* NULL: it is not in the tree */
 	bool zombie;                  /* ended and not waited for: it has no threads here */

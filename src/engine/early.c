@@ -1,0 +1,151 @@
+#include "engine/early.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+
+/* Pages in memory below which smaps is read in no time. */
+#define LARGE 8192
+/* A tree that is larger than this is looked at when it is stopped. */
+#define MEMBERS 256
+
+/* Flags that a clone does not have, or that mean nothing to an image. */
+#define FLAGS_OF_ONE                                                                        \
+	(VM_FLAG(LOCKED) | VM_FLAG(LOCKONFAULT) | VM_FLAG(SOFTDIRTY) | VM_FLAG(ACCOUNT) |  \
+	 VM_FLAG(UFFD_MISSING) | VM_FLAG(UFFD_WP) | VM_FLAG(UFFD_MINOR))
+
+static bool is_large(pid_t pid)
+{
+	cleanup_free char *path = str_format("/proc/%d/statm", pid), *text = NULL;
+	char *rest;
+
+	if (!path || fd_slurp(AT_FDCWD, path, &text) < 0)
+		return false;
+	strtoul(text, &rest, 10);
+	return strtoul(rest, NULL, 10) >= LARGE;
+}
+
+static bool read_areas(pid_t pid, struct vm_areas *ret)
+{
+	cleanup_free char *path = str_format("/proc/%d/smaps", pid), *text = NULL;
+	ssize_t n = path ? fd_slurp(AT_FDCWD, path, &text) : -1;
+
+	return n >= 0 && maps_parse(text, (size_t)n, ret) == 0;
+}
+
+static void add(struct early_list *l, pid_t pid)
+{
+	struct early_maps *m = vec_push(&l->list);
+
+	if (m)
+		m->pid = pid;
+	if (m && is_large(pid) && !read_areas(pid, &m->areas))
+		maps_free(&m->areas);
+}
+
+static void add_children(struct early_list *l, pid_t pid)
+{
+	cleanup_free char *path = str_format("/proc/%d/task", pid);
+	DIR *dir = path ? opendir(path) : NULL;
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir))) {
+		cleanup_free char *name = str_format("%s/children", e->d_name), *text = NULL;
+		char *rest = NULL, *word;
+
+		if (e->d_name[0] == '.' || !name || fd_slurp(dirfd(dir), name, &text) < 0)
+			continue;
+		for (word = strtok_r(text, " \n", &rest); word && l->list.count < MEMBERS;
+		     word = strtok_r(NULL, " \n", &rest))
+			add(l, (pid_t)atoi(word));
+	}
+	if (dir)
+		closedir(dir);
+}
+
+void early_look(struct early_list *l, pid_t root, bool only)
+{
+	add(l, root);
+	for (size_t i = 0; !only && i < l->list.count && l->list.count < MEMBERS; i++)
+		add_children(l, l->list.items[i].pid);
+}
+
+void early_free(struct early_list *l)
+{
+	vec_each(m, &l->list)
+		maps_free(&m->areas);
+	vec_free(&l->list);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_mapping(const struct vm_area *a, const struct vm_area *b)
+{
+	return a->start == b->start && a->end == b->end && a->prot == b->prot &&
+	       a->shared == b->shared && a->offset == b->offset && a->inode == b->inode &&
+	       a->dev_major == b->dev_major && a->dev_minor == b->dev_minor &&
+	       a->deleted == b->deleted && same_text(a->path, b->path);
+}
+
+static void take_details(struct vm_area *to, const struct vm_area *from)
+{
+	to->detailed = from->detailed;
+	to->page_size = from->page_size;
+	to->rss = from->rss;
+	to->anonymous = from->anonymous;
+	to->swap = from->swap;
+	to->locked = from->locked;
+	to->anon_huge = from->anon_huge;
+	to->pkey = from->pkey;
+	to->flags = from->flags;
+}
+
+bool early_apply(const struct early_list *l, pid_t pid, struct vm_areas *areas)
+{
+	const struct early_maps *m = NULL;
+
+	vec_each(it, &l->list)
+		if (it->pid == pid && it->areas.list.count)
+			m = it;
+	if (!m)
+		return false;
+	for (size_t i = 0; i < areas->list.count; i++) {
+		struct vm_area *a = &areas->list.items[i];
+		const struct vm_area *before = maps_find(&m->areas, a->start);
+
+		/* The clone gives up what is shared: nothing confirms it later. */
+		if (!before || !before->detailed || !same_mapping(a, before) || a->shared)
+			return false;
+		take_details(a, before);
+	}
+	return true;
+}
+
+bool early_confirm(const struct vm_areas *believed, const struct vm_areas *clone)
+{
+	vec_each(a, &believed->list) {
+		const struct vm_area *b = maps_find(clone, a->start);
+		bool forked = !a->gate && !(a->flags & VM_FLAG(DONTCOPY));
+
+		if (!forked)
+			continue;
+		if (!b || b->start != a->start || b->end != a->end || b->pkey != a->pkey ||
+		    (b->flags ^ a->flags) & ~(FLAGS_OF_ONE))
+			return false;
+	}
+	return true;
+}
+
+bool early_was_right(const struct task *task, pid_t clone)
+{
+	struct vm_areas areas cleanup_maps = {0};
+
+	return !task->early || (read_areas(clone, &areas) && early_confirm(&task->areas, &areas));
+}
