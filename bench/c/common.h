@@ -25,8 +25,23 @@ static inline uint64_t now(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* Of whole huge pages, or, where the machine would give huge pages unasked, of none. */
-static inline char *map_private(size_t size, int huge)
+enum pages { SMALL_PAGES, HUGE_PAGES, ANY_PAGES };
+
+/* Whether memory that nobody has advised anything about is given huge pages. */
+static inline int huge_unasked(void)
+{
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+	char text[64] = "";
+
+	if (file && !fgets(text, sizeof text, file))
+		text[0] = '\0';
+	if (file)
+		fclose(file);
+	return strstr(text, "[always]") != NULL;
+}
+
+/* Aligned to huge pages.  Without advice where that does it: advice is part of what is saved. */
+static inline char *map_private(size_t size, enum pages pages)
 {
 	const size_t align = 2 * MIB;
 	char *p = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
@@ -39,8 +54,10 @@ static inline char *map_private(size_t size, int huge)
 		munmap(p, (size_t)(start - p));
 	if (start + size < p + size + align)
 		munmap(start + size, (size_t)(p + align - start));
-	if (size >= align)
-		madvise(start, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	if (pages == HUGE_PAGES)
+		madvise(start, size, MADV_HUGEPAGE);
+	else if (pages == SMALL_PAGES && size >= align && huge_unasked())
+		madvise(start, size, MADV_NOHUGEPAGE);
 	return start;
 }
 

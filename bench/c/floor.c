@@ -32,7 +32,7 @@ static int open_file(const char *file, int flags)
 
 static uint64_t write_all(const char *file, size_t size)
 {
-	char *from = map_private(size, 0);
+	char *from = map_private(size, SMALL_PAGES);
 	uint64_t start;
 	int fd;
 
@@ -53,7 +53,7 @@ static uint64_t write_all(const char *file, size_t size)
 static uint64_t read_all(const char *file, size_t size)
 {
 	uint64_t start = now();
-	char *to = map_private(size, 0);
+	char *to = map_private(size, SMALL_PAGES);
 	int fd = open_file(file, O_RDONLY);
 
 	for (ssize_t n; size; size -= (size_t)n, to += n) {
@@ -93,7 +93,7 @@ static uint64_t uffd_all(const char *file, size_t size)
 	uint64_t start = now();
 	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	int fd = open_file(file, O_RDONLY);
-	char *to = map_private(size, 0), *from;
+	char *to = map_private(size, SMALL_PAGES), *from;
 	struct uffdio_api api = {.api = UFFD_API};
 	struct uffdio_register range = {
 		.range = {(uintptr_t)to, size},

@@ -7,9 +7,9 @@
 #include "common.h"
 #include "shapes.h"
 
-static void make_heap(struct heap *heap, size_t mebibytes, int huge)
+static void make_heap(struct heap *heap, size_t mebibytes, enum pages pages)
 {
-	heap->start = map_private(mebibytes * MIB, huge);
+	heap->start = map_private(mebibytes * MIB, pages);
 	heap->pages = mebibytes * MIB / PAGE;
 	fill(heap->start, mebibytes * MIB);
 }
@@ -17,7 +17,7 @@ static void make_heap(struct heap *heap, size_t mebibytes, int huge)
 /* Neighbours differ in their protection, or the kernel would make one mapping of them. */
 static void make_mappings(size_t count)
 {
-	char *p = map_private(count * PAGE, 0);
+	char *p = map_private(count * PAGE, SMALL_PAGES);
 
 	fill(p, count * PAGE);
 	for (size_t i = 0; i < count; i += 2)
@@ -61,7 +61,7 @@ static void make_processes(size_t count)
 			die("fork");
 		if (pid == 0) {
 			close(ends[1]);
-			fill(map_private(16 * PAGE, 0), 16 * PAGE);
+			fill(map_private(16 * PAGE, SMALL_PAGES), 16 * PAGE);
 			while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
 				;
 			_exit(0);
@@ -93,10 +93,12 @@ int shape_make(const char *shape, size_t count, const char *file, struct heap *h
 {
 	if (strcmp(shape, "small") == 0)
 		return 1;
-	if (strcmp(shape, "heap") == 0 || strcmp(shape, "server") == 0)
-		make_heap(heap, count, 0);
+	if (strcmp(shape, "heap") == 0)
+		make_heap(heap, count, SMALL_PAGES);
 	else if (strcmp(shape, "huge") == 0)
-		make_heap(heap, count, 1);
+		make_heap(heap, count, HUGE_PAGES);
+	else if (strcmp(shape, "server") == 0)
+		make_heap(heap, count, ANY_PAGES);
 	else if (strcmp(shape, "mappings") == 0)
 		make_mappings(count);
 	else if (strcmp(shape, "threads") == 0)

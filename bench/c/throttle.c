@@ -20,7 +20,7 @@ static void sleep_until(uint64_t t)
 int main(int argc, char **argv)
 {
 	const double rate = argc == 2 ? strtod(argv[1], NULL) : 0;
-	char *buf = map_private(MIB, 0);
+	char *buf = map_private(MIB, SMALL_PAGES);
 	uint64_t total = 0, free_at = now();
 
 	if (rate <= 0)

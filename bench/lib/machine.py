@@ -1,4 +1,4 @@
-"""The machine that is measured on: who the runs belong to, what else it does, what is left to end."""
+"""The machine that is measured on: whose the runs are, what else it does, what is to be ended."""
 
 import ctypes
 import os
