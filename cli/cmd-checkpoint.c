@@ -89,6 +89,9 @@ static int parse_option(struct arguments *a, int c, char *const argv[])
 	case 'p':
 		a->options.parent = optarg;
 		return 0;
+	case 'y':
+		a->options.precopy = 1;
+		return 0;
 	default:
 		return option_error(&command_checkpoint, c, argv);
 	}
@@ -107,6 +110,7 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"json", no_argument, NULL, 'j'},
 		{"track", no_argument, NULL, 't'},
 		{"parent", required_argument, NULL, 'p'},
+		{"precopy", no_argument, NULL, 'y'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
@@ -178,7 +182,7 @@ static int run(int argc, char **argv)
 const struct command command_checkpoint = {
 	"checkpoint",
 	"[-o IMAGE] [--kill | --leave-stopped] [--only] [--compress[=LEVEL]] "
-	"[--track] [--parent IMAGE] [--external KIND=HOW] [--json] PID",
+	"[--track] [--parent IMAGE] [--precopy] [--external KIND=HOW] [--json] PID",
 	"saves a running program in a file; it goes on unless told otherwise",
 	run,
 };

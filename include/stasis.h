@@ -92,6 +92,13 @@ struct stasis_checkpoint_options {
 	 * -ENODATA, -ESTALE: it is not the image that the writes are known since.
 	 */
 	const char *parent;
+	/*
+	 * Not 0: memory is copied while the program runs, again and again what it has written
+	 * meanwhile, and only the rest while it stands still: the shortest pause for a program that
+	 * writes less than can be copied.  Takes room for a second copy where the image will be.  Not
+	 * with parent.  Where the kernel does not tell what is written it changes nothing.
+	 */
+	int precopy;
 };
 
 struct stasis_checkpoint_result {

@@ -108,6 +108,8 @@ int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoi
 	    (unsigned int)o.external_pipe > STASIS_EXTERNAL_INHERIT ||
 	    o.external_pipe == STASIS_EXTERNAL_RECONNECT)
 		return usage(err, "unknown wish for what is outside");
+	if (o.precopy && o.parent)
+		return usage(err, "with a parent only what has changed is copied: precopy has no place");
 	inside = (struct checkpoint_options){
 		.external = {external(o.external_unix), external(o.external_pipe)},
 		.output = image,
@@ -118,6 +120,7 @@ int stasis_checkpoint(pid_t pid, const char *image, const struct stasis_checkpoi
 		.zstd_level = o.compress == STASIS_COMPRESS_AUTO ? AUTO_TOP_LEVEL : o.compress,
 		.zstd_adaptive = o.compress == STASIS_COMPRESS_AUTO,
 		.track = o.track != 0,
+		.precopy = o.precopy != 0,
 		.parent = o.parent,
 		.progress = o.progress,
 		.progress_arg = o.progress_arg,

@@ -18,6 +18,7 @@
 #include "engine/member.h"
 #include "engine/outside.h"
 #include "engine/pages.h"
+#include "engine/precopy.h"
 #include "engine/records.h"
 #include "engine/seize.h"
 #include "engine/share.h"
@@ -37,6 +38,7 @@ struct session {
 	enum freeze freeze;
 	struct spool spool;
 	struct tracking tracking;
+	struct precopy precopy;
 	uint64_t copied; /* pages, within the pause */
 	struct rlimit files; /* as the caller has it */
 	bool limit_raised;
@@ -77,6 +79,7 @@ static void end_session(struct session *s)
 		member_free(m);
 	spool_close(&s->spool);
 	tracking_free(&s->tracking);
+	precopy_free(&s->precopy);
 	free(s->boot_id);
 	early_free(&s->early);
 	vec_free(&s->members);
@@ -116,7 +119,8 @@ static int look(struct session *s, struct error **err)
 		if (r == 0)
 			r = member_read(m, &s->early, err);
 	if (r == 0)
-		r = tracking_meet(&s->tracking, s->members.items, s->members.count, err);
+		r = tracking_meet(&s->tracking, &s->precopy.watched, s->members.items, s->members.count,
+				  err);
 	if (r == 0)
 		r = compare_members(s, err);
 	vec_each(m, &s->members)
@@ -342,6 +346,9 @@ static int write_image(struct session *s, const struct checkpoint_options *o,
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = tracking_find_clean(&s->tracking, m, err);
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = precopy_find_clean(&s->precopy, m, err);
 	if (r == 0)
 		r = tracking_renew(&s->tracking, s->members.items, s->members.count, err);
 	if (r < 0)
@@ -358,6 +365,9 @@ static int write_image(struct session *s, const struct checkpoint_options *o,
 		r = write_all_but_memory(s, o, w, err);
 	if (r == 0)
 		r = freeze(s, err);
+	vec_each(m, &s->members)
+		if (r == 0 && s->freeze == FREEZE_COPY)
+			r = precopy_hand_over(&s->precopy, m, err);
 	if (r == 0 && s->freeze != FREEZE_HOLD)
 		let_go(s, 0);
 	if (r == 0 && !compared)
@@ -421,6 +431,9 @@ static int checkpoint_once(struct session *s, pid_t pid, const struct checkpoint
 
 	s->capture.leave_running = o->then == THEN_CONTINUE;
 	s->capture.external = o->external;
+	/* Who is to stand still anyway has nothing of it. */
+	if (r == 0 && o->precopy && o->then == THEN_CONTINUE)
+		r = precopy_run(&s->precopy, pid, o, &s->spool, err);
 	if (r == 0)
 		r = begin(s, pid, o->only, err);
 	if (r == 0)
@@ -446,7 +459,8 @@ static int try_checkpoint(pid_t pid, const struct checkpoint_options *o, struct 
 			  bool *hurry, struct checkpoint_result *ret, struct error **err)
 {
 	struct session s __attribute__((cleanup(end_session))) = {
-		.spool = SPOOL_NONE, .tracking = TRACKING_NONE, .hurry = *hurry};
+		.spool = SPOOL_NONE, .tracking = TRACKING_NONE, .precopy = PRECOPY_NONE,
+		.hurry = *hurry};
 	int r = checkpoint_once(&s, pid, o, w, err);
 
 	*hurry = *hurry && r == -ESTALE;
@@ -466,7 +480,7 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 	cleanup_image_writer struct image_writer *w = NULL;
 	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
 	/* Who is tracked has flags that no clone has. */
-	bool hurry = o->then == THEN_CONTINUE && !o->track && !o->parent;
+	bool hurry = o->then == THEN_CONTINUE && !o->track && !o->parent && !o->precopy;
 	struct error *why = NULL;
 	/* What can fail without the target is tried before the target is stopped. */
 	int r = image_writer_open(&w, o->output, &wo, err);
@@ -487,7 +501,7 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 int engine_survey(pid_t pid, struct error **err)
 {
 	struct session s __attribute__((cleanup(end_session))) = {
-		.spool = SPOOL_NONE, .tracking = TRACKING_NONE};
+		.spool = SPOOL_NONE, .tracking = TRACKING_NONE, .precopy = PRECOPY_NONE};
 	int r = begin(&s, pid, false, err);
 
 	return r < 0 ? r : look(&s, err);

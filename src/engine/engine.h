@@ -22,6 +22,7 @@ struct checkpoint_options {
 	bool only; /* without its descendants */
 	int zstd_level; /* 0: not compressed */
 	bool zstd_adaptive; /* the level follows the output, up to that one */
+	bool precopy;       /* memory is copied while the program runs, and only the rest in the pause */
 	bool track;         /* what is written from now on is known to the next checkpoint */
 	const char *parent; /* the image that has what was not written since; NULL: a whole image */
 	struct external_policy external;

@@ -41,15 +41,29 @@ int spool_add(struct spool *s, struct spooled_list *list, struct page_range rang
 	return r;
 }
 
+size_t spool_find(const struct spooled_list *list, uint64_t address)
+{
+	size_t lo = 0, hi = list->list.count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (list->list.items[mid].end <= address)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 int spool_read(const struct spool *s, const struct spooled_list *list, uint64_t address, void *buf,
 	       size_t size)
 {
-	vec_each(it, &list->list) {
+	for (size_t i = spool_find(list, address); size && i < list->list.count; i++) {
+		const struct spooled *it = &list->list.items[i];
 		uint64_t end = address + size < it->end ? address + size : it->end;
 		ssize_t n;
 
-		if (size == 0 || address >= it->end)
-			continue;
 		if (address < it->start)
 			break;
 		n = fd_pread(s->fd, buf, end - address, it->at + (address - it->start));
@@ -65,11 +79,12 @@ int spool_read(const struct spool *s, const struct spooled_list *list, uint64_t 
 int spool_ranges(const struct spooled_list *list, uint64_t start, uint64_t end,
 		 struct page_ranges *ret)
 {
-	vec_each(it, &list->list) {
+	for (size_t i = spool_find(list, start); i < list->list.count; i++) {
+		const struct spooled *it = &list->list.items[i];
 		struct page_range *range;
 
-		if (it->end <= start || it->start >= end)
-			continue;
+		if (it->start >= end)
+			break;
 		range = vec_push(&ret->list);
 		if (!range)
 			return -ENOMEM;

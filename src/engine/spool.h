@@ -35,6 +35,9 @@ typedef int spool_read_fn(const void *source, uint64_t address, void *buf, size_
 int spool_add(struct spool *s, struct spooled_list *list, struct page_range range,
 	      spool_read_fn *read, const void *source);
 
+/* The first one that ends behind address. */
+size_t spool_find(const struct spooled_list *list, uint64_t address);
+
 /* All of the range was copied. */
 int spool_read(const struct spool *s, const struct spooled_list *list, uint64_t address, void *buf,
 	       size_t size);

@@ -105,11 +105,19 @@ static int check_identity(const struct tracking *t, bool found, pid_t pid, struc
 	return 0;
 }
 
-int tracking_meet(struct tracking *t, struct member *members, size_t count, struct error **err)
+int tracking_meet(struct tracking *t, const struct tracked *watched, struct member *members,
+		  size_t count, struct error **err)
 {
 	const struct task *root = members[0].task;
 	bool found;
 
+	for (size_t i = 0; i < count; i++) {
+		const struct task *task = members[i].task;
+		const struct held *h = held_find(watched, task->pid, task->stat.starttime);
+
+		if (h && !task->zombie)
+			take_over(&members[i], h);
+	}
 	if (!t->wanted && !t->incremental && !is_watched(members, count))
 		return 0;
 	found = holder_find(root->pid, root->stat.starttime, &t->held);

@@ -31,9 +31,10 @@ int tracking_begin(struct tracking *t, const struct checkpoint_options *o, struc
 
 /*
  * The tree stands still and its mappings were read: finds the holder.  Mappings that are watched
- * by us alone no longer say so.
+ * by us alone no longer say so; watched: since a moment ago.
  */
-int tracking_meet(struct tracking *t, struct member *members, size_t count, struct error **err);
+int tracking_meet(struct tracking *t, const struct tracked *watched, struct member *members,
+		  size_t count, struct error **err);
 
 /*
  * Fills m->clean with what was not written since the parent image.  Without a parent nothing is

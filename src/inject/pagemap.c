@@ -250,10 +250,11 @@ int pagemap_kinds(int pagemap, uint64_t start, uint64_t end, struct page_kinds *
 	return r == -ENOTTY || r == -EINVAL ? 0 : r;
 }
 
-int pagemap_written(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+static int scan_written(int pagemap, uint64_t start, uint64_t end, uint64_t flags,
+			struct page_ranges *ret)
 {
 	struct scan_arg arg = {
-		.flags = SCAN_CHECK_WATCHED,
+		.flags = SCAN_CHECK_WATCHED | flags,
 		.start = start,
 		.end = end,
 		.category_mask = SCAN_WRITTEN,
@@ -261,6 +262,16 @@ int pagemap_written(int pagemap, uint64_t start, uint64_t end, struct page_range
 	};
 
 	return scan(pagemap, &arg, add_pages, ret);
+}
+
+int pagemap_written(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	return scan_written(pagemap, start, end, 0, ret);
+}
+
+int pagemap_take_written(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	return scan_written(pagemap, start, end, SCAN_PROTECT, ret);
 }
 
 int pagemap_protect(int pagemap, uint64_t start, uint64_t end)

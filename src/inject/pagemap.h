@@ -54,6 +54,8 @@ int pagemap_add(struct page_ranges *ret, uint64_t start, uint64_t end);
  * by a userfaultfd with asynchronous write protection.
  */
 int pagemap_written(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
+/* Both at once. */
+int pagemap_take_written(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
 int pagemap_protect(int pagemap, uint64_t start, uint64_t end);
 
 /* Entries of /proc/PID/pagemap, one a page: 0 or -errno. */
