@@ -127,13 +127,14 @@ static int compare_chunk(struct comparison *c, uint64_t start, size_t pages)
 	return r;
 }
 
-static int compare_range(struct comparison *c, uint64_t start, uint64_t end)
+static int compare_range(struct comparison *c, const Rec__Area *a, uint64_t start, uint64_t end)
 {
 	int r;
 
 	c->limit = start;
 	c->pages.list.count = 0;
-	r = source_ranges(c->child.kin->source, &c->walk, start, end, &c->pages);
+	r = source_ranges(c->child.kin->source, &c->walk, a,
+			  (struct page_range){start, end}, &c->pages);
 	for (size_t i = 0; i < c->pages.list.count && r == 0; i++) {
 		struct page_range range = c->pages.list.items[i];
 
@@ -160,7 +161,7 @@ static int compare_areas(struct comparison *c, const Rec__Memory *a, const Rec__
 		uint64_t end = x->end < y->end ? x->end : y->end;
 
 		if (start < end && alike(x, y))
-			r = compare_range(c, start, end);
+			r = compare_range(c, x, start, end);
 		if (x->end <= end)
 			i++;
 		if (y->end <= end)

@@ -181,7 +181,8 @@ static int write_area(struct frame_fill *f, struct space_fill *s, const Rec__Are
 	s->ranges.list.count = 0;
 	f->keep_zeros = a->file != 0;
 	s->source = snapshot_source(s->snapshot, a);
-	r = source_ranges(s->source, &s->walk, a->start, a->end, &s->ranges);
+	r = source_ranges(s->source, &s->walk, a, (struct page_range){a->start, a->end},
+			  &s->ranges);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot see the pages at 0x%" PRIx64, a->start);
 	for (size_t i = 0; i < s->ranges.list.count && r == 0; i++)

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "engine/mappings.h"
 #include "engine/ranges.h"
+#include "engine/source.h"
 #include "engine/watch.h"
 #include "inject/track.h"
 
@@ -150,7 +151,8 @@ static int copy_area(struct copying *c, const struct vm_area *a)
 		return r == -EPERM ? forget(c->have, a->start, a->end) : r;
 	if (!written.list.count)
 		return 0;
-	r = pagemap_private(c->source.pagemap, a->start, a->end, &there);
+	r = a->inode ? pagemap_private(c->source.pagemap, a->start, a->end, &there)
+		     : pagemap_anonymous(c->source.pagemap, a->start, a->end, &there);
 	if (r == 0)
 		r = ranges_both(&written, &there, &both);
 	vec_each(range, &both.list)
@@ -274,7 +276,7 @@ int precopy_find_clean(const struct precopy *p, struct member *m, struct error *
 			continue;
 		r = track_written(pagemap, TRACK_UFFD, a->start, a->end, &written);
 		if (r == 0)
-			r = pagemap_private(pagemap, a->start, a->end, &there);
+			r = area_pages(pagemap, a, &there);
 	}
 	vec_each(it, &s->have.list)
 		if (r == 0)

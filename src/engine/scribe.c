@@ -18,11 +18,15 @@
 /* Zeros are looked for at the beginning of every so many pages. */
 #define BLOCK ((uint64_t)8 * ARCH_PAGE_SIZE)
 #define REPAIR_STEP ((size_t)128 << 10)
+/* One vector less than there may be (IOV_MAX): it is for what a frame begins with. */
+#define MOST_RUNS (IMAGE_MAX_RUNS - 1)
 
 struct frame {
-	struct page_run runs[IMAGE_MAX_RUNS];
+	struct page_run runs[MOST_RUNS];
 	size_t count, bytes;
 	uint64_t offset; /* in the image */
+	uint64_t front;  /* what it begins with there, in the batch */
+	size_t front_len;
 	int64_t done;    /* what pwritev(2) returned */
 };
 
@@ -148,62 +152,86 @@ int scribe_open(struct scribe **ret, struct twin *twin, const struct page_source
 
 /* ---- Writing --------------------------------------------------------------------------- */
 
+/* One call writes all of the frame. */
+static int add_frame(struct scribe *s, struct frame *f, struct error **err)
+{
+	struct batch *b = &s->batch;
+	struct image_room room;
+	struct iovec *iov;
+	uint64_t at;
+	int r = image_writer_reserve(s->w, f->runs, f->count, &room, err);
+
+	if (r < 0)
+		return r;
+	f->done = -ENOTSUP;
+	f->offset = room.offset;
+	f->front_len = room.front_len;
+	f->front = batch_put(b, room.front, room.front_len);
+	at = batch_space(b, (f->count + 1) * sizeof *iov);
+	if (b->overflow)
+		return fail(err, ENOMEM, "out of memory");
+	iov = batch_at(b, at);
+	*iov++ = (struct iovec){(void *)(uintptr_t)f->front, f->front_len};
+	for (size_t i = 0; i < f->count; i++)
+		*iov++ = (struct iovec){(void *)(uintptr_t)f->runs[i].offset, f->runs[i].length};
+	batch_call(b, BATCH_MAY_FAIL, SYS_pwritev, (uint64_t)s->image, at, f->count + 1, f->offset);
+	return 0;
+}
+
 static int start(struct scribe *s, struct load *l, struct error **err)
 {
-	batch_clear(&s->batch);
-	for (size_t i = 0; i < l->count; i++) {
-		struct frame *f = &l->frames[i];
-		uint64_t at = batch_space(&s->batch, f->count * sizeof(struct iovec));
-		struct iovec *iov = batch_at(&s->batch, at);
+	int r = 0;
 
-		for (size_t k = 0; k < f->count && !s->batch.overflow; k++)
-			iov[k] = (struct iovec){(void *)(uintptr_t)f->runs[k].offset,
-						f->runs[k].length};
-		batch_call(&s->batch, BATCH_MAY_FAIL, SYS_pwritev, (uint64_t)s->image, at, f->count,
-			   f->offset);
-	}
-	return inject_start(&s->twin->in, &s->batch, err);
+	batch_clear(&s->batch);
+	for (size_t i = 0; i < l->count && r == 0; i++)
+		r = add_frame(s, &l->frames[i], err);
+	if (r < 0 || s->mute)
+		return r;
+	r = inject_start(&s->twin->in, &s->batch, err);
+	s->busy = r == 0;
+	return r;
 }
 
 /* Reads the frame and writes it, in the place of who could not. */
 static int repair(struct scribe *s, const struct frame *f, struct error **err)
 {
-	uint64_t to = f->offset;
+	uint64_t to = f->offset + f->front_len;
+	int fd = image_writer_fd(s->w);
+	int r = fd_pwrite(fd, batch_at(&s->batch, f->front), f->front_len, f->offset);
 
-	for (size_t i = 0; i < f->count; i++)
-		for (uint64_t at = 0; at < f->runs[i].length; at += REPAIR_STEP) {
+	for (size_t i = 0; i < f->count && r == 0; i++)
+		for (uint64_t at = 0; at < f->runs[i].length && r == 0; at += REPAIR_STEP) {
 			uint64_t address = f->runs[i].offset + at;
 			size_t left = f->runs[i].length - at;
 			size_t size = left < REPAIR_STEP ? left : REPAIR_STEP;
-			int r = source_read(s->source, address, s->step, size);
 
+			r = source_read(s->source, address, s->step, size);
 			if (r < 0)
 				return fail_errno(err, -r, "cannot read memory at 0x%" PRIx64,
 						  address);
-			r = fd_pwrite(image_writer_fd(s->w), s->step, size, to);
-			if (r < 0)
-				return image_writer_unfilled(s->w, -r, err);
+			r = fd_pwrite(fd, s->step, size, to);
 			to += size;
 		}
-	return 0;
+	return r < 0 ? image_writer_unfilled(s->w, -r, err) : 0;
 }
 
 /* Waits for what is being written, and sees how far that went. */
-static int wait(struct scribe *s, struct error **err)
+static int wait(struct scribe *s, struct load *l, struct error **err)
 {
-	struct load *l = &s->loads[!s->current];
-	int r;
+	int r = s->busy ? inject_finish(&s->twin->in, &s->batch, NULL, err) : 0;
 
-	if (!s->busy)
-		return 0;
-	s->busy = false;
-	r = inject_finish(&s->twin->in, &s->batch, NULL, err);
 	for (size_t i = 0; i < l->count && r == 0; i++) {
-		l->frames[i].done = batch_result(&s->batch, (uint32_t)i);
+		struct frame *f = &l->frames[i];
+
+		if (s->busy)
+			f->done = batch_result(&s->batch, (uint32_t)i);
 		/* A limit on the size of files, a filter: the next will not do any better. */
-		if (l->frames[i].done < 0 && l->frames[i].done != -EFAULT)
+		if (f->done < 0 && f->done != -EFAULT)
 			s->mute = true;
+		if (f->done != (int64_t)(f->front_len + f->bytes))
+			r = repair(s, f, err);
 	}
+	s->busy = false;
 	return r;
 }
 
@@ -211,12 +239,8 @@ static int settle(struct scribe *s, struct load *l, struct error **err)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < l->count && r == 0; i++) {
-		if (l->frames[i].done != (int64_t)l->frames[i].bytes)
-			r = repair(s, &l->frames[i], err);
-		if (r == 0)
-			r = image_writer_filled(s->w, err);
-	}
+	for (size_t i = 0; i < l->count && r == 0; i++)
+		r = image_writer_filled(s->w, err);
 	l->count = 0;
 	if (r == 0 && s->options->progress)
 		s->options->progress(s->options->progress_arg, image_writer_progress(s->w));
@@ -227,12 +251,10 @@ static int settle(struct scribe *s, struct load *l, struct error **err)
 static int turn(struct scribe *s, struct error **err)
 {
 	struct load *now = &s->loads[s->current], *before = &s->loads[!s->current];
-	int r = wait(s, err);
+	int r = wait(s, before, err);
 
-	if (r == 0 && now->count && !s->mute) {
+	if (r == 0 && now->count)
 		r = start(s, now, err);
-		s->busy = r == 0;
-	}
 	if (r == 0)
 		r = settle(s, before, err);
 	s->current = !s->current;
@@ -251,14 +273,10 @@ static int close_frame(struct scribe *s, struct error **err)
 {
 	struct load *l = &s->loads[s->current];
 	struct frame *f = gathered(s);
-	int r;
+	int r = 0;
 
 	if (!f->count)
 		return 0;
-	f->done = -ENOTSUP;
-	r = image_writer_reserve(s->w, f->runs, f->count, &f->offset, err);
-	if (r < 0)
-		return r;
 	if (++l->count == LOAD_FRAMES)
 		r = turn(s, err);
 	f = gathered(s);
@@ -279,7 +297,7 @@ static int add_run(struct scribe *s, uint64_t object, struct page_range range,
 		if (size && last && last->object == object &&
 		    last->offset + last->length == range.start)
 			last->length += size;
-		else if (size && f->count < IMAGE_MAX_RUNS)
+		else if (size && f->count < MOST_RUNS)
 			f->runs[f->count++] = (struct page_run){object, range.start, size};
 		else {
 			int r = close_frame(s, err);

@@ -75,7 +75,8 @@ static int copy_areas(struct snapshot *s, const Rec__Memory *m, const struct pag
 		if (!area_is_private(a) || (s->freeze == FREEZE_CLONE && clone_freezes(a)))
 			continue;
 		there.list.count = ranges.list.count = 0;
-		r = source_ranges(&s->target, &walk, a->start, a->end, &there);
+		r = source_ranges(&s->target, &walk, a,
+				  (struct page_range){a->start, a->end}, &there);
 		if (r == 0)
 			r = ranges_without(&there, clean, &ranges);
 		for (size_t k = 0; k < ranges.list.count && r == 0; k++) {

@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 #include "arch/arch.h"
 #include "base/fd.h"
 #include "base/str.h"
+
+/* The pages of a smaller one are found together with its neighbours'. */
+#define WORTH_A_CALL ((uint64_t)1 << 20)
 
 static int open_pagemap(struct page_source *s, struct error **err)
 {
@@ -54,11 +58,25 @@ void source_close(struct page_source *s)
 	*s = PAGE_SOURCE_NONE;
 }
 
-int source_ranges(const struct page_source *s, struct page_walk *walk, uint64_t start,
-		  uint64_t end, struct page_ranges *ret)
+static bool is_anonymous(const Rec__Area *a)
 {
-	return s->pid ? pagemap_walk(walk, s->pagemap, start, end, ret)
-		      : spool_ranges(s->spooled, start, end, ret);
+	return !a->file && !a->special && !(a->flags & MAP_HUGETLB);
+}
+
+int source_ranges(const struct page_source *s, struct page_walk *walk, const Rec__Area *a,
+		  struct page_range part, struct page_ranges *ret)
+{
+	if (!s->pid)
+		return spool_ranges(s->spooled, part.start, part.end, ret);
+	if (is_anonymous(a) && part.end - part.start >= WORTH_A_CALL)
+		return pagemap_anonymous(s->pagemap, part.start, part.end, ret);
+	return pagemap_walk(walk, s->pagemap, part.start, part.end, ret);
+}
+
+int area_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret)
+{
+	return is_anonymous(a) ? pagemap_anonymous(pagemap, a->start, a->end, ret)
+			       : pagemap_private(pagemap, a->start, a->end, ret);
 }
 
 /*

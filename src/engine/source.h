@@ -3,6 +3,7 @@
 
 #include "engine/spool.h"
 #include "inject/twin.h"
+#include "records.pb-c.h"
 #include "task/task.h"
 
 struct page_source {
@@ -22,9 +23,11 @@ void source_of_spool(struct page_source *ret, const struct spool *spool,
 		     const struct spooled_list *list);
 void source_close(struct page_source *s);
 
-/* Adds the ranges that hold memory of the process's own: see pagemap_walk(). */
-int source_ranges(const struct page_source *s, struct page_walk *walk, uint64_t start,
-		  uint64_t end, struct page_ranges *ret);
+/* Adds the ranges of an area, or of a part, that hold memory of the process's own. */
+int source_ranges(const struct page_source *s, struct page_walk *walk, const Rec__Area *a,
+		  struct page_range part, struct page_ranges *ret);
+/* The same, of a process's whole area, without a walk. */
+int area_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret);
 
 /* Reads pages whatever their protection, and leaves them shared with whom they are: 0 or -errno. */
 int source_read(const void *source, uint64_t address, void *buf, size_t size);

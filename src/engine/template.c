@@ -16,6 +16,7 @@
 #include "engine/hand_over.h"
 #include "engine/load.h"
 #include "engine/offspring.h"
+#include "engine/source.h"
 #include "engine/space.h"
 #include "engine/work.h"
 #include "image/reader.h"
@@ -121,7 +122,7 @@ static int collapse(const struct rebuilt_task *t, struct error **err)
 		const Rec__Area *a = t->memory->areas[i];
 
 		if (!a->special && !a->file && a->end - a->start >= HUGE_PAGE && pagemap >= 0 &&
-		    pagemap_private(pagemap, a->start, a->end, &pages) < 0)
+		    area_pages(pagemap, a, &pages) < 0)
 			res = fail(err, EIO, "cannot read which pages the template has");
 	}
 	vec_each(p, &pages.list) {

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/ranges.h"
+#include "engine/source.h"
 
 #define MEND_WHOLE "make a whole one: stasis checkpoint --track, without --parent; the next can build on that"
 
@@ -153,7 +154,7 @@ static int find_clean(int pagemap, enum track_how how, const Rec__Area *a, struc
 	if (r < 0 || (written.list.count == 1 && written.list.items[0].start == a->start &&
 		      written.list.items[0].end == a->end))
 		return r;
-	r = pagemap_private(pagemap, a->start, a->end, &there);
+	r = area_pages(pagemap, a, &there);
 	return r < 0 ? r : ranges_without(&there, &written, ret);
 }
 

@@ -10,18 +10,28 @@
 #define STEP ((size_t)256 << 10)
 #define STEP_ALIGN ((size_t)4096)
 
-/* A frame between its reservation and its header.  Offsets are the file's. */
+/* Headers that wait; 16 GiB may pass before who fills is disturbed. */
+#define MOST_HEADERS 4096
+
+/* A frame between its reservation and its hash.  Offsets are the file's. */
 struct seal {
 	struct pipeline_job job;
 	uint64_t header_at;
 	uint64_t length; /* of the payload, which follows the header */
 };
 
+struct header {
+	uint64_t at;
+	uint8_t bytes[IMAGE_FRAME_HEADER_SIZE];
+};
+
 struct sealer {
 	struct pipeline *pipeline;
 	XXH3_state_t *hash;
 	void *buf;      /* of STEP bytes */
-	uint8_t *table; /* the next reserved frame's */
+	uint8_t *front; /* the next reserved frame's */
+	struct header headers[MOST_HEADERS];
+	size_t header_count;
 };
 
 static int hash_payload(const struct image_writer *w, uint64_t at, uint64_t length,
@@ -46,23 +56,34 @@ static int hash_payload(const struct image_writer *w, uint64_t at, uint64_t leng
 	return 0;
 }
 
+static int write_headers(struct image_writer *w, struct error **err)
+{
+	struct sealer *s = w->sealer;
+	int r = 0;
+
+	for (size_t i = 0; i < s->header_count && r == 0; i++)
+		r = image_output_write_at(&w->out, s->headers[i].bytes, sizeof s->headers[i].bytes,
+					  s->headers[i].at, err);
+	s->header_count = 0;
+	return r;
+}
+
 static int seal(void *arg, struct pipeline_job *job, unsigned worker, struct error **err)
 {
 	struct image_writer *w = arg;
 	const struct seal *s = (const struct seal *)job;
 	struct image_frame_header h = {.type = IMAGE_TYPE_MEMORY, .length = s->length};
-	uint8_t bytes[IMAGE_FRAME_HEADER_SIZE];
-	int r = hash_payload(w, s->header_at + sizeof bytes, s->length, err);
+	struct header *header = &w->sealer->headers[w->sealer->header_count];
+	int r = hash_payload(w, s->header_at + sizeof header->bytes, s->length, err);
 
 	(void)worker;
 	if (r < 0)
 		return r;
 	h.hash = XXH3_64bits_digest(w->sealer->hash);
-	image_writer_chain(w, &h, bytes);
-	r = image_output_write_at(&w->out, bytes, sizeof bytes, s->header_at, err);
-	if (r == 0)
-		image_output_begin_sync(&w->out, s->header_at, sizeof bytes + s->length);
-	return r;
+	header->at = s->header_at;
+	image_writer_chain(w, &h, header->bytes);
+	image_output_begin_sync(&w->out, s->header_at, sizeof header->bytes + s->length);
+	return ++w->sealer->header_count == MOST_HEADERS ? write_headers(w, err) : 0;
 }
 
 static void release(void *arg, struct pipeline_job *job)
@@ -80,7 +101,7 @@ void image_writer_free_sealer(struct image_writer *w)
 	pipeline_free(s->pipeline);
 	XXH3_freeState(s->hash);
 	free(s->buf);
-	free(s->table);
+	free(s->front);
 	free(s);
 	w->sealer = NULL;
 }
@@ -98,8 +119,8 @@ static int start(struct image_writer *w)
 		return -ENOMEM;
 	s->hash = XXH3_createState();
 	s->buf = aligned_alloc(STEP_ALIGN, STEP);
-	s->table = malloc(IMAGE_TABLE_SIZE);
-	if (s->hash && s->buf && s->table)
+	s->front = calloc(1, IMAGE_FRAME_HEADER_SIZE + IMAGE_TABLE_SIZE);
+	if (s->hash && s->buf && s->front)
 		r = pipeline_new(&s->pipeline, 1, &ops, w);
 	if (r < 0)
 		image_writer_free_sealer(w);
@@ -116,36 +137,31 @@ int image_writer_fd(const struct image_writer *w)
 	return w->out.fd;
 }
 
-/* The header's place, the tables and the room for the data. */
+/* The place of the header, which is zero until it is known, the tables, and room for the data. */
 static int leave_room(struct image_writer *w, const struct page_run *runs,
 		      const struct image_memory *m, struct seal *s, struct error **err)
 {
-	static const uint8_t no_header[IMAGE_FRAME_HEADER_SIZE];
-	uint8_t *table = w->sealer->table;
+	uint8_t *table = w->sealer->front + IMAGE_FRAME_HEADER_SIZE;
 	size_t data_at = image_writer_lay_out(w, m, table);
 	int64_t at;
 	int r;
 
 	image_runs_encode(runs, m->run_count, table + IMAGE_MEMORY_PROLOGUE_SIZE);
-	r = image_writer_put(w, no_header, sizeof no_header, err);
-	if (r >= 0)
-		r = image_writer_put(w, table, data_at, err);
-	if (r >= 0)
-		r = image_writer_flush(w, err);
+	r = image_writer_flush(w, err);
 	if (r < 0)
 		return r;
-	at = image_output_leave(&w->out, m->raw_length, err);
+	s->length = data_at + m->raw_length;
+	at = image_output_leave(&w->out, IMAGE_FRAME_HEADER_SIZE + s->length, err);
 	if (at < 0)
 		return (int)at;
-	s->header_at = (uint64_t)at - data_at - sizeof no_header;
-	s->length = data_at + m->raw_length;
-	image_writer_count(w, m->raw_length);
+	s->header_at = (uint64_t)at;
+	image_writer_count(w, IMAGE_FRAME_HEADER_SIZE + s->length);
 	image_writer_count_memory(w, m, m->raw_length);
 	return 0;
 }
 
 static int reserve(struct image_writer *w, const struct page_run *runs, size_t count,
-		   uint64_t *ret_offset, struct error **err)
+		   struct image_room *ret, struct error **err)
 {
 	struct image_memory m;
 	struct seal *s;
@@ -161,13 +177,14 @@ static int reserve(struct image_writer *w, const struct page_run *runs, size_t c
 		free(s);
 		return r;
 	}
-	*ret_offset = s->header_at + IMAGE_FRAME_HEADER_SIZE + s->length - m.raw_length;
+	*ret = (struct image_room){s->header_at, w->sealer->front,
+				   IMAGE_FRAME_HEADER_SIZE + s->length - m.raw_length};
 	pipeline_add(w->sealer->pipeline, &s->job, false);
 	return 0;
 }
 
 int image_writer_reserve(struct image_writer *w, const struct page_run *runs, size_t count,
-			 uint64_t *ret_offset, struct error **err)
+			 struct image_room *ret, struct error **err)
 {
 	int r = image_writer_usable(w, err);
 
@@ -178,7 +195,7 @@ int image_writer_reserve(struct image_writer *w, const struct page_run *runs, si
 	if (r >= 0)
 		r = image_writer_pages_all(w, err);
 	if (r >= 0)
-		r = reserve(w, runs, count, ret_offset, err);
+		r = reserve(w, runs, count, ret, err);
 	return image_writer_result(w, r);
 }
 
@@ -208,10 +225,13 @@ int image_writer_seal_failure(struct image_writer *w, struct error **err)
 
 int image_writer_seal_all(struct image_writer *w, struct error **err)
 {
+	int r;
+
 	if (!w->sealer)
 		return 0;
 	if (pipeline_unready(w->sealer->pipeline))
 		return fail(err, EINVAL, "a reserved frame of %s was not filled", w->out.shown);
 	pipeline_wait(w->sealer->pipeline, 0);
-	return pipeline_failure(w->sealer->pipeline, err);
+	r = pipeline_failure(w->sealer->pipeline, err);
+	return r < 0 ? r : write_headers(w, err);
 }

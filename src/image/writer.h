@@ -66,25 +66,30 @@ int image_writer_pages(struct image_writer *w, const struct page_run *runs, size
 		       const void *data, struct error **err);
 
 /*
- * A memory frame whose data somebody else writes, straight into the file: the frozen
- * snapshot does so.  Room for it is reserved, the others write into image_writer_fd() at
- * the place they are told, and image_writer_filled() says that they have: another thread
- * then reads the data back from the page cache, hashes it and writes the frame's header.
- * Any number of frames may be reserved ahead; they are filled in their order.  Until all
- * are, nothing but another reservation can follow them.
+ * A memory frame that somebody else writes, straight into the file: the frozen snapshot
+ * does so.  Room for it is reserved, the others write into image_writer_fd() at the place
+ * they are told, and image_writer_filled() says that they have: another thread then reads
+ * the frame back from the page cache and hashes it.  Headers are written when all frames
+ * are there, or many: until then nobody but the others writes into the file, for writers of
+ * one file wait for each other.  Any number of frames may be reserved ahead; they are filled
+ * in their order.  Until all are, nothing but another reservation can follow them.
  */
+struct image_room {
+	uint64_t offset;   /* where in the file the frame begins: */
+	const void *front; /* with these bytes, until the next reservation, */
+	size_t front_len;  /* and behind them the bytes of all runs, one run after the other */
+};
 
 /* False: the image is compressed, or no regular file.  Then image_writer_pages() it is. */
 bool image_writer_takes_reserve(const struct image_writer *w);
 
-/* *ret_offset: where in the file the bytes of all runs belong, one run after the other. */
 int image_writer_reserve(struct image_writer *w, const struct page_run *runs, size_t count,
-			 uint64_t *ret_offset, struct error **err);
+			 struct image_room *ret, struct error **err);
 
 /* The file: can be written, not read.  It stays the writer's. */
 int image_writer_fd(const struct image_writer *w);
 
-/* All of the data of the oldest reserved frame was written; the caller has seen to that. */
+/* All of the oldest reserved frame was written; the caller has seen to that. */
 int image_writer_filled(struct image_writer *w, struct error **err);
 
 /* It could not be written: the image is given up, with the sentence for that errno. */

@@ -36,6 +36,8 @@ struct scan_region {
 #define ENTRY_FRAME ((UINT64_C(1) << 55) - 1)
 
 #define REGIONS 512
+/* Pages: what lies so far behind may be something that is asked for in another way. */
+#define LOOK_AHEAD 4096
 
 int pagemap_add(struct page_ranges *ret, uint64_t start, uint64_t end)
 {
@@ -148,17 +150,28 @@ static int scan_private(int pagemap, uint64_t start, uint64_t end, uint64_t with
 	return scan(pagemap, &arg, add_pages, ret);
 }
 
-int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+static int find_private(int pagemap, uint64_t start, uint64_t end, uint64_t without,
+			struct page_ranges *ret)
 {
 	size_t before = ret->list.count;
-	int r = scan_private(pagemap, start, end, NOT_PRIVATE | SCAN_GUARD, ret);
+	int r = scan_private(pagemap, start, end, without | SCAN_GUARD, ret);
 
 	if (r == -EINVAL)
-		r = scan_private(pagemap, start, end, NOT_PRIVATE, ret);
+		r = scan_private(pagemap, start, end, without, ret);
 	if (r != -ENOTTY && r != -EINVAL)
 		return r;
 	ret->list.count = before;
 	return read_entries(pagemap, start, end, ret);
+}
+
+int pagemap_private(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	return find_private(pagemap, start, end, NOT_PRIVATE, ret);
+}
+
+int pagemap_anonymous(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret)
+{
+	return find_private(pagemap, start, end, NOT_PRIVATE & ~SCAN_FILE, ret);
 }
 
 /* From start on, as far as one call goes. */
@@ -170,9 +183,11 @@ static int walk_on(struct page_walk *w, int pagemap, uint64_t start)
 	w->pagemap = pagemap;
 	w->found.list.count = w->next = 0;
 	w->from = w->to = start;
+	arg.max_pages = LOOK_AHEAD;
 	r = scan_once(pagemap, &arg, add_pages, &w->found);
 	if (r == -EINVAL) {
 		arg = private_pages(start, ARCH_USER_END, NOT_PRIVATE);
+		arg.max_pages = LOOK_AHEAD;
 		r = scan_once(pagemap, &arg, add_pages, &w->found);
 	}
 	if (r == 0)

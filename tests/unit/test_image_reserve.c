@@ -66,9 +66,37 @@ static struct bytes expected(void)
 	return content_of(fd, 0);
 }
 
+/* What fills one frame. */
+struct part {
+	uint64_t at;
+	uint8_t front[4 * PAGE];
+	size_t front_len;
+};
+
+static int reserve(struct image_writer *w, const struct page_run *runs, size_t count,
+		   struct part *ret)
+{
+	struct image_room room;
+	int r = image_writer_reserve(w, runs, count, &room, NULL);
+
+	if (r < 0)
+		return r;
+	assert_in_range(room.front_len, 1, sizeof ret->front);
+	memcpy(ret->front, room.front, room.front_len);
+	ret->at = room.offset;
+	ret->front_len = room.front_len;
+	return 0;
+}
+
+static void fill_part(int fd, const struct part *p, size_t size)
+{
+	assert_int_equal(fd_pwrite(fd, p->front, p->front_len, p->at), 0);
+	assert_int_equal(fd_pwrite(fd, data(), size, p->at + p->front_len), 0);
+}
+
 struct filler {
 	int fd;
-	uint64_t at[FRAMES];
+	struct part parts[FRAMES];
 };
 
 static void *fill_frames(void *arg)
@@ -77,7 +105,7 @@ static void *fill_frames(void *arg)
 
 	/* Not in the order in which they are sealed. */
 	for (size_t i = FRAMES; i-- > 0;)
-		assert_int_equal(fd_pwrite(f->fd, data(), frame_size(i), f->at[i]), 0);
+		fill_part(f->fd, &f->parts[i], frame_size(i));
 	return NULL;
 }
 
@@ -90,9 +118,12 @@ static void write_reserved(struct image_writer *w, struct image_stats *ret)
 
 	write_task(w);
 	for (size_t i = 0; i < FRAMES; i++) {
-		assert_int_equal(image_writer_reserve(w, runs, frame_runs(i, runs), &f.at[i], NULL),
-				 0);
-		assert_int_equal(f.at[i] % PAGE, f.at[0] % PAGE);
+		uint64_t data_at;
+
+		assert_int_equal(reserve(w, runs, frame_runs(i, runs), &f.parts[i]), 0);
+		data_at = f.parts[i].at + f.parts[i].front_len;
+		assert_int_equal(data_at % PAGE,
+				 (f.parts[0].at + f.parts[0].front_len) % PAGE);
 	}
 	assert_int_equal(pthread_create(&thread, NULL, fill_frames, &f), 0);
 	pthread_join(thread, NULL);
@@ -145,14 +176,14 @@ static void test_in_turn(void **state)
 	write_task(w);
 	for (size_t i = 0; i < FRAMES; i++) {
 		size_t count = frame_runs(i, runs);
-		uint64_t at;
+		struct part part;
 
 		if (i % 2) {
 			assert_int_equal(image_writer_pages(w, runs, count, data(), NULL), 0);
 			continue;
 		}
-		assert_int_equal(image_writer_reserve(w, runs, count, &at, NULL), 0);
-		assert_int_equal(fd_pwrite(fd, data(), frame_size(i), at), 0);
+		assert_int_equal(reserve(w, runs, count, &part), 0);
+		fill_part(fd, &part, frame_size(i));
 		assert_int_equal(image_writer_filled(w, NULL), 0);
 	}
 	write_task(w);
@@ -162,13 +193,13 @@ static void test_in_turn(void **state)
 	assert_memory_equal(b.at, want.at, want.len);
 }
 
-static struct image_writer *with_one_reserved(int fd, uint64_t *ret_at)
+static struct image_writer *with_one_reserved(int fd, struct part *ret)
 {
 	struct image_writer *w;
 	struct page_run runs[FRAMES];
 
 	assert_int_equal(image_writer_open_fd(&w, fd, "x.stasis", NULL, NULL), 0);
-	assert_int_equal(image_writer_reserve(w, runs, frame_runs(1, runs), ret_at, NULL), 0);
+	assert_int_equal(reserve(w, runs, frame_runs(1, runs), ret), 0);
 	return w;
 }
 
@@ -176,13 +207,13 @@ static void test_not_filled(void **state)
 {
 	Rec__Task task = REC__TASK__INIT;
 	struct page_run run = {1, 0, PAGE};
-	uint64_t at;
+	struct part part;
 
 	(void)state;
 	for (int what = 0; what < 4; what++) {
 		cleanup_error struct error *err = NULL;
 		cleanup_close int fd = memfd();
-		cleanup_image_writer struct image_writer *w = with_one_reserved(fd, &at);
+		cleanup_image_writer struct image_writer *w = with_one_reserved(fd, &part);
 		int r = 0;
 
 		if (what == 0)
@@ -204,12 +235,11 @@ static void test_short_file(void **state)
 	for (int missing = 1; missing < 3; missing++) {
 		cleanup_error struct error *err = NULL, *again = NULL;
 		cleanup_close int fd = memfd();
-		uint64_t at;
-		cleanup_image_writer struct image_writer *w = with_one_reserved(fd, &at);
+		struct part part;
+		cleanup_image_writer struct image_writer *w = with_one_reserved(fd, &part);
 
 		(void)state;
-		assert_int_equal(fd_pwrite(fd, data(), frame_size(1) - (size_t)missing * PAGE + 1,
-					   at), 0);
+		fill_part(fd, &part, frame_size(1) - (size_t)missing * PAGE + 1);
 		assert_int_equal(image_writer_filled(w, NULL), 0);
 		assert_int_equal(image_writer_commit(w, &err), -EIO);
 		assert_string_equal(error_why(err, 0),
@@ -223,8 +253,8 @@ static void test_could_not_fill(void **state)
 {
 	cleanup_error struct error *err = NULL;
 	cleanup_close int fd = memfd();
-	uint64_t at;
-	cleanup_image_writer struct image_writer *w = with_one_reserved(fd, &at);
+	struct part part;
+	cleanup_image_writer struct image_writer *w = with_one_reserved(fd, &part);
 
 	(void)state;
 	assert_int_equal(image_writer_unfilled(w, ENOSPC, &err), -ENOSPC);
@@ -255,14 +285,14 @@ static void test_takes_none(void **state)
 	for (int what = 0; what < 3; what++) {
 		cleanup_image_writer struct image_writer *w = NULL;
 		cleanup_close int fd = what ? memfd() : dup(fds[1]);
-		uint64_t at;
+		struct part part;
 
 		if (what == 1)
 			assert_int_equal(fcntl(fd, F_SETFL, O_APPEND), 0);
 		assert_int_equal(image_writer_open_fd(&w, fd, "x.stasis", what == 2 ? &packed : NULL,
 						      NULL), 0);
 		assert_false(image_writer_takes_reserve(w));
-		assert_int_equal(image_writer_reserve(w, &run, 1, &at, NULL), -EOPNOTSUPP);
+		assert_int_equal(reserve(w, &run, 1, &part), -EOPNOTSUPP);
 	}
 	close(fds[0]);
 	close(fds[1]);
@@ -276,10 +306,10 @@ static void test_bad_runs(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		cleanup_image_writer struct image_writer *w = NULL;
 		cleanup_close int fd = memfd();
-		uint64_t at;
+		struct part part;
 
 		assert_int_equal(image_writer_open_fd(&w, fd, "x.stasis", NULL, NULL), 0);
-		assert_int_equal(image_writer_reserve(w, &bad[i], 1, &at, NULL), -EINVAL);
+		assert_int_equal(reserve(w, &bad[i], 1, &part), -EINVAL);
 		assert_int_equal(image_writer_commit(w, NULL), -EINVAL);
 	}
 }
