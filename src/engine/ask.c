@@ -159,16 +159,17 @@ static void see_lock_future(const struct task *task, const struct injection *in,
 	status_free(&st);
 }
 
-/* What a killed checkpoint left: its region goes before ours comes. */
+/* What a killed checkpoint left goes before ours comes, but for what ours takes the place of. */
 static int clear_leftovers(struct task *task, struct injection *in, struct error **err)
 {
 	vec_each(a, &task->areas.list) {
 		int64_t done;
 		int r;
 
-		if (!inject_is_leftover(&task->leftovers, task->mem, a))
+		if (!inject_is_leftover(&task->leftovers, task->mem, a) ||
+		    (in->replaces && a->start == in->place))
 			continue;
-		r = inject_call(in, SYS_munmap, (const uint64_t[6]){a->start, BATCH_REGION_SIZE},
+		r = inject_call(in, SYS_munmap, (const uint64_t[6]){a->start, a->end - a->start},
 				&done, err);
 		if (r < 0)
 			return r;

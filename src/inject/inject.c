@@ -68,7 +68,10 @@ int inject_begin(struct injection *in, pid_t pid, int mem, const struct vm_areas
 				 .mem = mem,
 				 .cell = l->base - slot * inject_cell_stride(),
 				 .generation = newest + 1,
-				 .place = hint ? hint : inject_find_gap(areas, BATCH_REGION_SIZE),
+				 .place = hint	      ? hint
+					  : l->region ? l->region
+						      : inject_find_gap(areas, BATCH_REGION_SIZE),
+				 .replaces = !hint && l->region,
 				 .doorbell = find_doorbell(ignored, caught, pending)};
 	if (!in->place)
 		return refuse(err, ENOMEM, NULL, "process %d has no %u KiB of address space free", pid,
@@ -190,7 +193,8 @@ int inject_map(struct injection *in, struct error **err)
 	const uint64_t map[6] = {in->place,
 				 BATCH_REGION_SIZE,
 				 PROT_READ | PROT_EXEC,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+				 MAP_PRIVATE | MAP_ANONYMOUS |
+					 (in->replaces ? MAP_FIXED : MAP_FIXED_NOREPLACE),
 				 (uint64_t)-1,
 				 0};
 	int64_t at, done;

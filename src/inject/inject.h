@@ -30,6 +30,7 @@ struct injection {
 	uint64_t cell;     /* address of the cell, 0: none yet */
 	uint64_t generation;
 	uint64_t place;    /* where the region will stand: told in the cell before it does */
+	bool replaces;     /* ... where one that was left stands now: there is never more than one */
 	uint64_t region;   /* address of the region, 0: none yet */
 	int doorbell;      /* a signal that the program ignores; 0: there is none, stop at each call */
 
@@ -66,6 +67,7 @@ struct leftovers {
 		unsigned char bytes[CELL_MAX];
 	} slots[CELL_SLOTS];
 	size_t room; /* how many slots there are */
+	uint64_t region; /* a whole one that was left, 0: none.  The next one takes its place */
 };
 
 void inject_look(int mem, const struct vm_areas *areas, struct leftovers *ret);

@@ -59,7 +59,31 @@ static bool look_at(int mem, const struct vm_area *area, struct leftovers *ret)
 	return ret->room > 0;
 }
 
-void inject_look(int mem, const struct vm_areas *areas, struct leftovers *ret)
+static bool has_magic(int mem, uint64_t address)
+{
+	unsigned char magic[ARCH_CODE_MAGIC];
+
+	return fd_pread(mem, magic, sizeof magic, address) == (ssize_t)sizeof magic &&
+	       memcmp(magic, arch_code_magic(), sizeof magic) == 0;
+}
+
+bool inject_is_leftover(const struct leftovers *l, int mem, const struct vm_area *a)
+{
+	uint64_t size = a->end - a->start;
+
+	if (a->path || a->shared || a->prot != (PROT_READ | PROT_EXEC) ||
+	    (size != BATCH_CODE_SIZE && size != BATCH_REGION_SIZE))
+		return false;
+	if (has_magic(mem, a->start))
+		return true;
+	/* Killed before its code was in it, it is whole and untouched, and only its cell tells. */
+	for (size_t i = 0; i < l->room; i++)
+		if (l->slots[i].used && l->slots[i].cell.region == a->start)
+			return size == BATCH_REGION_SIZE && a->rss == 0;
+	return false;
+}
+
+static bool find_cells(int mem, const struct vm_areas *areas, struct leftovers *ret)
 {
 	/* The vdso first: its pages are shared with nobody's file, and every program has it. */
 	for (int vdso = 1; vdso >= 0; vdso--)
@@ -72,9 +96,31 @@ void inject_look(int mem, const struct vm_areas *areas, struct leftovers *ret)
 			    (a->prot & (PROT_READ | PROT_EXEC)) != (PROT_READ | PROT_EXEC))
 				continue;
 			if (look_at(mem, a, ret))
-				return;
+				return true;
 		}
+	return false;
+}
+
+/* With its data, or before it had any: nothing else is where a new one would stand. */
+static bool is_whole(const struct vm_areas *areas, size_t i)
+{
+	const struct vm_area *a = &areas->list.items[i], *next = a + 1;
+
+	return a->end - a->start == BATCH_REGION_SIZE ||
+	       (i + 1 < areas->list.count && next->start == a->end && next->shared &&
+		next->end - next->start == BATCH_DATA_SIZE);
+}
+
+void inject_look(int mem, const struct vm_areas *areas, struct leftovers *ret)
+{
 	*ret = (struct leftovers){0};
+	if (!find_cells(mem, areas, ret)) {
+		*ret = (struct leftovers){0};
+		return;
+	}
+	for (size_t i = 0; i < areas->list.count && !ret->region; i++)
+		if (inject_is_leftover(ret, mem, &areas->list.items[i]) && is_whole(areas, i))
+			ret->region = areas->list.items[i].start;
 }
 
 /*
@@ -109,30 +155,6 @@ bool inject_recover(const struct leftovers *l, struct arch_regs *regs, uint64_t 
 	*regs = cell.regs;
 	*sigmask = cell.sigmask;
 	return true;
-}
-
-static bool has_magic(int mem, uint64_t address)
-{
-	unsigned char magic[ARCH_CODE_MAGIC];
-
-	return fd_pread(mem, magic, sizeof magic, address) == (ssize_t)sizeof magic &&
-	       memcmp(magic, arch_code_magic(), sizeof magic) == 0;
-}
-
-bool inject_is_leftover(const struct leftovers *l, int mem, const struct vm_area *a)
-{
-	uint64_t size = a->end - a->start;
-
-	if (a->path || a->shared || a->prot != (PROT_READ | PROT_EXEC) ||
-	    (size != BATCH_CODE_SIZE && size != BATCH_REGION_SIZE))
-		return false;
-	if (has_magic(mem, a->start))
-		return true;
-	/* Killed before its code was in it, it is whole and untouched, and only its cell tells. */
-	for (size_t i = 0; i < l->room; i++)
-		if (l->slots[i].used && l->slots[i].cell.region == a->start)
-			return size == BATCH_REGION_SIZE && a->rss == 0;
-	return false;
 }
 
 void inject_hide_leftovers(const struct leftovers *l, uint64_t address, void *copy, size_t size)

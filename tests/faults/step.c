@@ -6,8 +6,9 @@
  *
  * Calls are counted, over all threads of the command, from the first instruction of the program
  * on: what the dynamic loader does before is not its own.  Children of the command are left
- * alone.  --kill acts before call N is made.  FILE says, in one line, how many calls were
- * seen, which of them was hit (its number; -1: none), and the status of waitpid(2).
+ * alone.  So are calls that change nothing and cannot fail, and waiting in a loop: how often
+ * that happens is chance.  --kill acts before call N is made.  FILE says, in one line, how many
+ * calls were seen, which of them was hit (its number; -1: none), and the status of waitpid(2).
  *
  * strace(1) can inject faults as well, but follows either all children, which the command wants to trace
  * itself, or no threads.
@@ -43,13 +44,13 @@ struct plan {
 /* A thread of the command: is it within a call, and what shall the call return? */
 struct thread {
 	pid_t tid;
-	bool inside, forged;
+	bool inside, forged, yielded;
 };
 
 struct run {
 	struct plan plan;
 	pid_t pid;
-	bool counting;
+	bool counting, done;
 	long calls, hit;
 	uint64_t entry;      /* where the program begins */
 	long entry_word;     /* what stands there */
@@ -158,13 +159,39 @@ static void make_short(struct user_regs_struct *regs)
 	}
 }
 
+static bool counts(struct thread *t, const struct user_regs_struct *regs)
+{
+	bool yielded = t->yielded;
+
+	t->yielded = false;
+	switch (regs->orig_rax) {
+	case SYS_sched_yield:
+		t->yielded = true;
+		return false;
+	case SYS_wait4:
+		t->yielded = yielded;
+		return !(yielded && regs->rdx & WNOHANG);
+	case SYS_getpid:
+	case SYS_gettid:
+	case SYS_getppid:
+	case SYS_getuid:
+	case SYS_geteuid:
+	case SYS_getgid:
+	case SYS_getegid:
+	case SYS_clock_gettime:
+		return false;
+	default:
+		return true;
+	}
+}
+
 static void enter_call(struct run *r, struct thread *t)
 {
 	struct user_regs_struct regs;
 
-	if (++r->calls != r->plan.at || r->plan.fault == FAULT_NONE)
+	if (ptrace(PTRACE_GETREGS, t->tid, 0, &regs) < 0 || !counts(t, &regs))
 		return;
-	if (ptrace(PTRACE_GETREGS, t->tid, 0, &regs) < 0)
+	if (++r->calls != r->plan.at || r->plan.fault == FAULT_NONE)
 		return;
 	r->hit = (long)regs.orig_rax;
 	switch (r->plan.fault) {
@@ -172,16 +199,27 @@ static void enter_call(struct run *r, struct thread *t)
 		kill(r->pid, SIGKILL);
 		break;
 	case FAULT_ERRNO:
-		/* These do not come back, or must not be left out: the kernel would be at a loss. */
-		if (r->hit == SYS_exit || r->hit == SYS_exit_group || r->hit == SYS_rt_sigreturn)
+		/*
+		 * These do not come back, or must not be left out: the kernel, or the C library, which
+		 * ends a program whose futex(2) says what it never says, would be at a loss.
+		 */
+		if (r->hit == SYS_exit || r->hit == SYS_exit_group || r->hit == SYS_rt_sigreturn ||
+		    r->hit == SYS_futex)
 			break;
-		regs.orig_rax = (unsigned long)-1;
-		t->forged = true;
+		/* This one has no errors: it did not work when the break is where it was. */
+		if (r->hit == SYS_brk) {
+			regs.rdi = 0;
+			r->done = true;
+		} else {
+			regs.orig_rax = (unsigned long)-1;
+			t->forged = true;
+		}
 		ptrace(PTRACE_SETREGS, t->tid, 0, &regs);
 		break;
 	case FAULT_SHORT:
 		make_short(&regs);
 		ptrace(PTRACE_SETREGS, t->tid, 0, &regs);
+		r->done = true;
 		break;
 	case FAULT_NONE:
 		break;
@@ -195,8 +233,21 @@ static void leave_call(struct run *r, struct thread *t)
 	if (!t->forged || ptrace(PTRACE_GETREGS, t->tid, 0, &regs) < 0)
 		return;
 	t->forged = false;
+	r->done = true;
 	regs.rax = (unsigned long)-r->plan.error;
 	ptrace(PTRACE_SETREGS, t->tid, 0, &regs);
+}
+
+/* A child that is no thread is not ours: before its parent, which may want to trace it, goes on. */
+static void leave_child(struct run *r, pid_t tid)
+{
+	unsigned long born;
+	int status;
+
+	if (ptrace(PTRACE_GETEVENTMSG, tid, 0, &born) < 0 || is_thread(r, (pid_t)born))
+		return;
+	if (waitpid((pid_t)born, &status, __WALL) > 0 && WIFSTOPPED(status))
+		ptrace(PTRACE_DETACH, (pid_t)born, 0, 0);
 }
 
 /* Returns the signal that the thread is to be given. */
@@ -219,6 +270,8 @@ static int take_stop(struct run *r, pid_t tid, int status)
 		stop_at_entry(r);
 		return 0;
 	}
+	if (event == PTRACE_EVENT_CLONE)
+		leave_child(r, tid);
 	if (event)
 		return 0;
 	if (signal == SIGTRAP && at_entry(r)) {
@@ -237,12 +290,10 @@ static void follow(struct run *r)
 		if (tid < 0)
 			continue;
 		if (WIFSTOPPED(status)) {
-			if (tid != r->pid && !is_thread(r, tid)) {
-				/* A child, made by clone(2): not ours. */
-				ptrace(PTRACE_DETACH, tid, 0, 0);
-				continue;
-			}
-			ptrace(PTRACE_SYSCALL, tid, 0, take_stop(r, tid, status));
+			int signal = take_stop(r, tid, status);
+
+			/* What happens after the fault happens at full speed. */
+			ptrace(r->done ? PTRACE_CONT : PTRACE_SYSCALL, tid, 0, signal);
 			continue;
 		}
 		*thread_of(r, tid) = (struct thread){0};

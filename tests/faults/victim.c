@@ -2,10 +2,12 @@
  * A program that watches itself without pause: registers, memory, signals, timers, descriptors,
  * mappings, threads, children.  What it sees stands in a file that it has mapped:
  *
- *	victim BEAT
+ *	victim BEAT [KIBIBYTES [CHILDREN [all]]]
  *
  * Each of its threads counts there what it has done; the first thing that is not as it was is written
  * there as a sentence.  More mappings than in the beginning are no fault: their number is told.
+ * Its children do the same, each in a place of its own in the file.  "all": signals that are
+ * ignored by default are caught as well.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -21,14 +23,12 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define WORDS ((size_t)1 << 18) /* 2 MiB */
 #define NAP_NS 2000000
 
 enum { REGISTERS, DESCRIPTORS, MEMORY, COUNTERS };
@@ -41,6 +41,9 @@ struct beat {
 };
 
 static struct beat *beat;
+static uint64_t *words, sum; /* in memory, which children share until they write */
+static size_t word_count;
+static int children;
 static volatile sig_atomic_t alarms;
 
 __attribute__((format(printf, 1, 2))) static _Noreturn void broken(const char *format, ...)
@@ -84,7 +87,7 @@ static void *watch_registers(void *arg)
 				 "movq %1, %%xmm0\n"
 				 "movq %%r12, %%xmm7\n"
 				 "movq %%r15, %%xmm15\n"
-				 "mov $200000, %%ecx\n"
+				 "mov $50000, %%ecx\n"
 				 "std\n"
 				 "1: dec %%ecx\n"
 				 "jnz 1b\n"
@@ -196,12 +199,13 @@ static void unexpected(int signal, siginfo_t *info, void *context)
 	broken("signal %d (code %d)", signal, info->si_code);
 }
 
-static void catch_signals(void)
+static void catch_signals(bool all)
 {
 	struct sigaction a = {.sa_sigaction = unexpected, .sa_flags = SA_SIGINFO};
 
 	for (int s = 1; s < 65; s++)
-		if (s != SIGKILL && s != SIGSTOP)
+		if (s != SIGKILL && s != SIGSTOP &&
+		    (all || (s != SIGURG && s != SIGWINCH && s != SIGCONT)))
 			sigaction(s, &a, NULL); /* two of them are the C library's */
 	a.sa_sigaction = count_alarm;
 	a.sa_flags |= SA_RESTART;
@@ -261,15 +265,18 @@ static void compare(const struct self *then)
 		broken("%zu threads instead of %zu", s.threads - 2, then->threads - 2);
 	if (memcmp(&s.mask, &then->mask, sizeof s.mask))
 		broken("another signal mask");
-	if (waitpid(-1, NULL, __WALL | WNOHANG) >= 0 || errno != ECHILD)
-		broken("a child that nobody made");
+	errno = 0;
+	if (waitpid(-1, NULL, __WALL | WNOHANG) != (children ? 0 : -1) ||
+	    (!children && errno != ECHILD))
+		broken("a child that nobody made, or that ended");
 	beat->mappings = s.mappings > then->mappings ? s.mappings - then->mappings : 0;
 }
 
 /* The sum over all words is known at any time. */
-static void watch_memory(uint64_t *words)
+static void watch_memory(void)
 {
-	uint64_t random = 3, sum = 0;
+	const struct timespec nap = {0, 1000000};
+	uint64_t random = 3;
 	struct self then = look();
 
 	for (;;) {
@@ -277,20 +284,23 @@ static void watch_memory(uint64_t *words)
 		int before = alarms;
 
 		for (int i = 0; i < 20000; i++) {
-			size_t at = next_random(&random) % WORDS;
+			size_t at = next_random(&random) % word_count;
 			uint64_t value = next_random(&random);
 
 			sum += value - words[at];
 			words[at] = value;
 		}
-		for (size_t i = 0; i < WORDS; i++)
+		for (size_t i = 0; i < word_count; i++)
 			real += words[i];
 		if (real != sum)
 			broken("memory changed");
 		compare(&then);
-		for (uint64_t start = now(); alarms == before;)
-			if (now() - start > 20000000000u)
+		/* Rounds and not time, which goes by while it is an image. */
+		for (int i = 0; alarms == before; i++) {
+			nanosleep(&nap, NULL);
+			if (i == 20000)
 				broken("the timer does not run any more");
+		}
 		beat->counters[MEMORY]++;
 	}
 }
@@ -307,24 +317,60 @@ static void start_timer(void)
 		broken("set-up: %s", strerror(errno));
 }
 
+static void fill_memory(size_t size)
+{
+	uint64_t random = 4;
+
+	word_count = size / sizeof *words;
+	words = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (words == MAP_FAILED)
+		_exit(2);
+	for (size_t i = 0; i < word_count; i++)
+		sum += words[i] = next_random(&random);
+}
+
+static void map_beats(const char *path, int count)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	size_t size = (size_t)count * sizeof *beat;
+
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		_exit(2);
+	beat = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (beat == MAP_FAILED)
+		_exit(2);
+}
+
+static void make_children(void)
+{
+	for (int i = 1, all = children; i <= all; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			_exit(2);
+		if (pid == 0) {
+			beat += i;
+			children = 0;
+			return;
+		}
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static uint64_t seeds[2] = {1, 2};
-	int fd = argc == 2 ? open(argv[1], O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
-	uint64_t *words = mmap(NULL, WORDS * sizeof *words, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pthread_t id;
 	sigset_t all;
 
-	if (fd < 0 || ftruncate(fd, sizeof *beat) < 0 || words == MAP_FAILED)
+	if (argc < 2)
 		return 2;
-	beat = mmap(NULL, sizeof *beat, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (beat == MAP_FAILED)
-		return 2;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	children = argc > 3 ? atoi(argv[3]) : 0;
+	fill_memory((argc > 2 ? (size_t)atol(argv[2]) : 512) << 10);
+	map_beats(argv[1], children + 1);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
-	catch_signals();
+	catch_signals(argc > 4);
+	make_children();
 	if (pthread_create(&id, NULL, watch_registers, &seeds[0]) ||
 	    pthread_create(&id, NULL, watch_descriptors, &seeds[1]))
 		return 2;
@@ -334,5 +380,5 @@ int main(int argc, char **argv)
 	pthread_sigmask(SIG_UNBLOCK, &all, NULL);
 	start_timer();
 	look();
-	watch_memory(words);
+	watch_memory();
 }
