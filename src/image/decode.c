@@ -6,6 +6,7 @@
 #include <zstd.h>
 
 #include "base/fd.h"
+#include "image/hash.h"
 
 #define PAGE_ALIGN ((size_t)1 << IMAGE_MAX_PAGE_SHIFT)
 /* No frame needs more, and a stranger's image shall not take more. */
@@ -162,7 +163,7 @@ void image_decoder_begin(struct image_decoder *d, const struct image_data *what,
 
 int image_decoder_feed(struct image_decoder *d, const void *bytes, size_t len, struct error **err)
 {
-	XXH3_64bits_update(d->hash, bytes, len);
+	image_hash_update(d->hash, bytes, len);
 	return d->what.stored.encoding == IMAGE_MEMORY_RAW ? pass_on(d, bytes, len, err)
 							    : decompress(d, bytes, len, err);
 }
@@ -202,7 +203,7 @@ int image_decoder_read(struct image_decoder *d, const struct image_file *file,
 	if (res < 0)
 		return res;
 	XXH3_64bits_reset(d->table);
-	XXH3_64bits_update(d->table, d->in, s->data_at);
+	image_hash_update(d->table, d->in, s->data_at);
 	if (XXH3_64bits_digest(d->table) != s->table_hash)
 		return damaged(d, "the checksum does not match", err);
 	image_decoder_begin(d, what, d->table);

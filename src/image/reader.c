@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "base/str.h"
+#include "image/hash.h"
 #include "image/input.h"
 
 #define STEP IMAGE_PIECE /* hashed while it is still in the cache */
@@ -96,7 +97,7 @@ static int read_payload(struct image_reader *r, uint8_t *buf, size_t len, struct
 			return (int)n;
 		if ((size_t)n < step)
 			return truncated(r, r->frames, err);
-		XXH3_64bits_update(r->hash, buf, step);
+		image_hash_update(r->hash, buf, step);
 		buf += step;
 		len -= step;
 	}

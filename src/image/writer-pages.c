@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "image/compress.h"
+#include "image/hash.h"
 #include "image/writer-parts.h"
 
 #define SLOTS 4U
@@ -52,8 +53,8 @@ static void place(struct image_writer *w, struct page_job *j)
 	j->data_at = image_writer_lay_out(w, &j->m, j->table);
 	h.length = j->data_at + j->stored_len;
 	XXH3_64bits_reset(hash);
-	XXH3_64bits_update(hash, j->table, j->data_at);
-	XXH3_64bits_update(hash, j->stored, j->stored_len);
+	image_hash_update(hash, j->table, j->data_at);
+	image_hash_update(hash, j->stored, j->stored_len);
 	h.hash = XXH3_64bits_digest(hash);
 	image_writer_chain(w, &h, j->header);
 	image_writer_count(w, sizeof j->header + h.length);

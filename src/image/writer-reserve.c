@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "image/hash.h"
 #include "image/writer-parts.h"
 
 /* Stays in the second level of a processor's cache while it is hashed. */
@@ -49,7 +50,7 @@ static int hash_payload(const struct image_writer *w, uint64_t at, uint64_t leng
 		if ((size_t)n < step)
 			return fail(err, EIO, "%s could not be written: the file ends before its "
 				    "data", w->out.shown);
-		XXH3_64bits_update(s->hash, s->buf, step);
+		image_hash_update(s->hash, s->buf, step);
 		at += step;
 		length -= step;
 	}
