@@ -129,7 +129,8 @@ class Program:
         """Waits for some more lines: the program is at work."""
         goal = len(self.lines()) + count
         until(lambda: len(self.lines()) >= goal or not self.is_alive(), "more output")
-        expect(len(self.lines()) >= goal, f"no progress:\n{self.text()[-2000:]}")
+        expect(len(self.lines()) >= goal,
+               f"no progress:\n{self.text()[-2000:]}{complaints()}")
 
     def is_alive(self):
         return self.process.poll() is None

@@ -20,6 +20,8 @@ ending = False
 
 def work():
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if ending:  # told to before that
+        os._exit(1)
     served = 0
     while True:
         client, _ = shared.accept()
