@@ -91,8 +91,8 @@ int engine_restore_copies(const char *image, const struct restore_options *o, si
 		return res;
 	}
 	res = make_all(&c, image, &inside, err);
-	for (size_t i = 0; i < count && res == 0; i++)
-		res = work_let_go(&c.works[i], &ret[i], err);
+	if (res == 0)
+		res = works_let_go(c.works, count, ret, err);
 	if (res < 0)
 		error_set_outcome(err ? *err : NULL, OUTCOME_FAILED);
 	return res;

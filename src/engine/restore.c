@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include "engine/load.h"
 #include "engine/offspring.h"
 #include "engine/pin.h"
+#include "engine/pledge.h"
 #include "engine/space.h"
 #include "engine/standard.h"
 #include "engine/terminal.h"
@@ -330,10 +332,10 @@ static void release_thread(const struct work *w, const struct rebuilt_task *t, p
 		trace_detach(tid, 0);
 }
 
-int work_let_go(struct work *w, struct revived *ret, struct error **err)
+/* What has to be done while nothing of it runs. */
+static int make_ready(struct work *w, struct error **err)
 {
 	struct rebuild *r = &w->rebuild;
-	char byte = 0;
 	int res = release_files(r, err);
 
 	if (res < 0)
@@ -344,9 +346,31 @@ int work_let_go(struct work *w, struct revived *ret, struct error **err)
 	vec_each(t, &r->tasks)
 		if ((*t)->record->stop_signal)
 			kill((*t)->pid, SIGSTOP);
+	return 0;
+}
+
+/* Our death is not theirs any more: whose it is then, somebody else has to know. */
+static int outlive_us(struct work *w, struct error **err)
+{
+	unsigned long options = birth_trace_options(&w->rebuild) & ~(unsigned long)PTRACE_O_EXITKILL;
+	char byte = 0;
+
+	vec_each(t, &w->rebuild.tasks)
+		vec_each(th, &(*t)->threads) {
+			int r = trace_set_options(th->tid, options);
+
+			if (r < 0)
+				return fail_errno(err, -r, "cannot let process %d go", (*t)->pid);
+		}
 	if (w->birth.init.pid && write(w->birth.init.socket, &byte, 1) != 1)
 		return fail(err, ECHILD, "the private namespace has ended");
-	w->alive = true;
+	return 0;
+}
+
+static void run(struct work *w, struct revived *ret)
+{
+	struct rebuild *r = &w->rebuild;
+
 	give_own_terminal(r);
 	for (size_t i = r->tasks.count; i-- > 0;) {
 		const struct rebuilt_task *t = r->tasks.items[i];
@@ -358,7 +382,49 @@ int work_let_go(struct work *w, struct revived *ret, struct error **err)
 	}
 	*ret = (struct revived){r->tasks.items[0]->pid, w->birth.init.pid,
 				fd_steal(&w->birth.init.socket), w->template != NULL, fd_steal(&w->lazy_report)};
-	return 0;
+}
+
+/* One process is killed whole by its tracer's death, and a private namespace by its init's. */
+static int pledge_works(const struct work *works, size_t count, struct pledge *ret,
+			struct error **err)
+{
+	VEC(pid_t) pids = {0};
+	int res = 0;
+
+	for (size_t i = 0; i < count; i++)
+		vec_each(t, &works[i].rebuild.tasks) {
+			pid_t *pid = (*t)->pid > 0 ? vec_push(&pids) : NULL;
+
+			if (pid)
+				*pid = (*t)->pid;
+			else if ((*t)->pid > 0)
+				res = fail(err, ENOMEM, "out of memory");
+		}
+	if (res == 0 && (count > 1 || (!works->birth.init.pid && pids.count > 1)))
+		res = pledge_make(ret, pids.items, pids.count, err);
+	vec_free(&pids);
+	return res;
+}
+
+int works_let_go(struct work *works, size_t count, struct revived *ret, struct error **err)
+{
+	struct pledge pledge __attribute__((cleanup(pledge_end))) = PLEDGE_NONE;
+	int res = 0;
+
+	for (size_t i = 0; i < count && res == 0; i++)
+		res = make_ready(&works[i], err);
+	if (res == 0)
+		res = pledge_works(works, count, &pledge, err);
+	for (size_t i = 0; i < count && res == 0; i++)
+		if (pledge.pid || works[i].birth.init.pid)
+			res = outlive_us(&works[i], err);
+	if (res == 0)
+		res = pledge_keep(&pledge, err);
+	for (size_t i = 0; i < count && res == 0; i++)
+		works[i].alive = true;
+	for (size_t i = 0; i < count && res == 0; i++)
+		run(&works[i], &ret[i]);
+	return res;
 }
 
 int work_prepare(struct work *w, const char *image, struct error **err)
@@ -420,7 +486,7 @@ int engine_restore(const char *image, const struct restore_options *o, struct re
 	}
 	res = work_make(&w, err);
 	if (res == 0)
-		res = work_let_go(&w, ret, err);
+		res = works_let_go(&w, 1, ret, err);
 	/* Undone is not untouched. */
 	if (res < 0)
 		error_set_outcome(err ? *err : NULL, OUTCOME_FAILED);

@@ -36,8 +36,8 @@ int work_prepare(struct work *w, const char *image, struct error **err);
 /* Everything but running: all processes stand where they were. */
 int work_make(struct work *w, struct error **err);
 
-/* The program runs, and is *ret's. */
-int work_let_go(struct work *w, struct revived *ret, struct error **err);
+/* All of them run, and are ret's; or, also when we are killed here, none is to. */
+int works_let_go(struct work *works, size_t count, struct revived *ret, struct error **err);
 
 /* Of a program that does not run nothing is left. */
 void work_end(struct work *w);

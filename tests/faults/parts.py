@@ -15,7 +15,7 @@ MAPPINGS = 2
 # How long a process may take to end, or what was let go is waited for to end after all.
 SETTLED = 0.3
 # After this many failures of one part, more say no more.
-ENOUGH = 5
+ENOUGH = 20
 WORDS = {0: "succeeded", 1: "failed", 3: "refused"}
 
 
