@@ -35,7 +35,6 @@ struct session {
 	struct utsname uts;
 	char hostname[HOST_NAME_MAX + 1], *boot_id;
 	struct early_list early;
-	enum freeze freeze;
 	struct spool spool;
 	struct tracking tracking;
 	struct precopy precopy;
@@ -234,17 +233,26 @@ static void fill_inventory(struct session *s)
 	}
 }
 
-/* What memory the processes, and the image, have from their parents: the records tell it. */
-static int compare_memories(struct session *s, struct error **err)
+/*
+ * What memory the processes, and the image, have from their parents: the records tell it.  Of
+ * those that are not compared yet; frozen clones can be compared later, when the tree goes on.
+ */
+static int compare_memories(struct session *s, bool clones, struct error **err)
 {
 	int r = 0;
 
-	vec_each(m, &s->members)
-		if (r == 0 && m->task->parent)
-			r = member_inherit(m, member_of(s, m->task->parent), err);
-	vec_each(m, &s->members)
+	vec_each(m, &s->members) {
+		const struct member *parent = m->task->parent ? member_of(s, m->task->parent) : NULL;
+		bool later = parent && m->freeze == FREEZE_CLONE && parent->freeze == FREEZE_CLONE;
+
+		if (r < 0 || m->compared || (later && !clones))
+			continue;
+		m->compared = true;
+		if (parent)
+			r = member_inherit(m, parent, err);
 		if (r == 0)
 			r = tracking_fill_record(&s->tracking, m, err);
+	}
 	return r;
 }
 
@@ -277,37 +285,66 @@ static bool may_clone(const struct session *s)
 	return true;
 }
 
-static enum freeze how_to_freeze(const struct session *s, const struct checkpoint_options *o)
+/* Each member is held, copied or cloned, whichever is shorter.  Returns the pages to be copied. */
+static uint64_t choose_for_members(struct session *s, const struct checkpoint_options *o,
+				   uint64_t room)
 {
-	struct freeze_facts facts = {
-		.goes_on = o->then == THEN_CONTINUE,
-		.may_clone = may_clone(s),
-	};
+	bool cloneable = may_clone(s), held = false;
+	uint64_t copied = 0;
 
+	vec_each(m, &s->members) {
+		struct freeze_facts facts = {
+			.goes_on = o->then == THEN_CONTINUE,
+			.may_clone = cloneable,
+			.room = room - copied,
+		};
+
+		if (!m->memory)
+			continue;
+		snapshot_weigh(m->task, m->memory, &m->clean, &facts);
+		m->freeze = choose_freeze(&facts);
+		copied += freeze_copies(&facts, m->freeze);
+		held = held || m->freeze == FREEZE_HOLD;
+	}
+	/* One that stands still until it is written keeps all of them. */
+	vec_each(m, &s->members)
+		if (held)
+			m->freeze = FREEZE_HOLD;
+	return held ? 0 : copied;
+}
+
+/* True: the tree is held.  More than a little is copied to a file, where there is room for one. */
+static bool choose_how_to_freeze(struct session *s, const struct checkpoint_options *o)
+{
+	uint64_t copied = choose_for_members(s, o, FREEZE_ROOM_FILE);
+
+	if (copied > FREEZE_ROOM_MEMORY && spool_open_beside(&s->spool, o->output) < 0)
+		choose_for_members(s, o, FREEZE_ROOM_MEMORY);
 	vec_each(m, &s->members)
 		if (m->memory)
-			snapshot_weigh(m->task, m->memory, &m->clean, &facts);
-	return choose_freeze(&facts);
+			return m->freeze == FREEZE_HOLD;
+	return true;
 }
 
 /* What cannot be frozen, for whatever reason, is held: that needs nothing. */
-static int freeze(struct session *s, struct error **err)
+static int freeze(struct session *s, bool *held, struct error **err)
 {
 	struct error *why = NULL;
 	int r = 0;
 
 	vec_each(m, &s->members)
 		if (r == 0)
-			r = member_freeze(m, s->freeze, &s->spool, &s->copied, &why);
+			r = member_freeze(m, &s->spool, &s->copied, &why);
 	if (r == -ESRCH)
 		error_merge(err, &why);
 	if (r == 0 || r == -ESRCH)
 		return r;
 	error_free(why);
-	s->freeze = FREEZE_HOLD;
+	*held = true;
 	s->copied = 0;
 	vec_each(m, &s->members) {
 		snapshot_end(&m->snapshot);
+		m->freeze = FREEZE_HOLD;
 		r = member_open(m, err);
 		if (r < 0)
 			return r;
@@ -319,9 +356,7 @@ static int freeze(struct session *s, struct error **err)
 static int confirm_early(struct session *s, struct error **err)
 {
 	vec_each(m, &s->members) {
-		pid_t clone = m->snapshot.twin.pid;
-
-		if (m->memory && !early_was_right(m->task, clone ? clone : m->task->pid))
+		if (m->memory && !early_was_right(m->task, m->snapshot.twin.pid))
 			return fail(err, ESTALE, "process %d changed its mappings as it was stopped",
 				    m->task->pid);
 	}
@@ -336,7 +371,7 @@ static int confirm_early(struct session *s, struct error **err)
 static int write_image(struct session *s, const struct checkpoint_options *o,
 		       struct image_writer *w, struct error **err)
 {
-	bool held, compared;
+	bool held, written;
 	int r = 0;
 
 	fill_inventory(s);
@@ -353,28 +388,27 @@ static int write_image(struct session *s, const struct checkpoint_options *o,
 		r = tracking_renew(&s->tracking, s->members.items, s->members.count, err);
 	if (r < 0)
 		return r;
-	s->freeze = how_to_freeze(s, o);
-	held = s->freeze == FREEZE_HOLD || !spool_contents(&s->spool, &s->capture);
-	/* Clones can be compared at leisure. */
-	compared = held || s->freeze == FREEZE_COPY;
-	if (compared)
+	held = choose_how_to_freeze(s, o);
+	written = held || !spool_contents(&s->spool, &s->capture);
+	/* Nothing may be written before it is known to be right. */
+	if (written)
 		r = confirm_early(s, err);
-	if (r == 0 && compared)
-		r = compare_memories(s, err);
-	if (r == 0 && held)
+	if (r == 0)
+		r = compare_memories(s, written, err);
+	if (r == 0 && written)
 		r = write_all_but_memory(s, o, w, err);
 	if (r == 0)
-		r = freeze(s, err);
+		r = freeze(s, &held, err);
 	vec_each(m, &s->members)
-		if (r == 0 && s->freeze == FREEZE_COPY)
+		if (r == 0 && m->freeze == FREEZE_COPY)
 			r = precopy_hand_over(&s->precopy, m, err);
-	if (r == 0 && s->freeze != FREEZE_HOLD)
-		let_go(s, 0);
-	if (r == 0 && !compared)
-		r = confirm_early(s, err);
-	if (r == 0 && !compared)
-		r = compare_memories(s, err);
 	if (r == 0 && !held)
+		let_go(s, 0);
+	if (r == 0 && !written)
+		r = confirm_early(s, err);
+	if (r == 0 && !written)
+		r = compare_memories(s, true, err);
+	if (r == 0 && !written)
 		r = write_all_but_memory(s, o, w, err);
 	return r == 0 ? write_memories(s, o, w, err) : r;
 }
@@ -479,8 +513,8 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 {
 	cleanup_image_writer struct image_writer *w = NULL;
 	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
-	/* Who is tracked has flags that no clone has. */
-	bool hurry = o->then == THEN_CONTINUE && !o->track && !o->parent && !o->precopy;
+	/* Who is tracked cannot be looked at anew: what it has written since is then forgotten. */
+	bool hurry = o->then == THEN_CONTINUE && !o->track && !o->parent;
 	struct error *why = NULL;
 	/* What can fail without the target is tried before the target is stopped. */
 	int r = image_writer_open(&w, o->output, &wo, err);

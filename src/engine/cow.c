@@ -68,7 +68,7 @@ static int add_same(struct comparison *c, uint64_t start, uint64_t end)
 
 static int read_side(struct side *s, uint64_t address, size_t size)
 {
-	return source_read(s->kin->source, address, s->bytes, size);
+	return source_peek(s->kin->source, address, s->bytes, size);
 }
 
 static int read_entries(struct side *s, uint64_t start, size_t pages)

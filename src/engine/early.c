@@ -120,32 +120,74 @@ bool early_apply(const struct early_list *l, pid_t pid, struct vm_areas *areas)
 		struct vm_area *a = &areas->list.items[i];
 		const struct vm_area *before = maps_find(&m->areas, a->start);
 
-		/* The clone gives up what is shared: nothing confirms it later. */
-		if (!before || !before->detailed || !same_mapping(a, before) || a->shared)
+		if (!before || !before->detailed || !same_mapping(a, before))
 			return false;
 		take_details(a, before);
 	}
 	return true;
 }
 
+/* The clone gives up what is shared, and has never had what is not inherited. */
+static bool clone_has(const struct vm_area *a)
+{
+	return !a->shared && !(a->flags & VM_FLAG(DONTCOPY));
+}
+
+static bool same_details(const struct vm_area *a, const struct vm_area *b)
+{
+	return a->pkey == b->pkey && !((a->flags ^ b->flags) & ~(FLAGS_OF_ONE));
+}
+
 bool early_confirm(const struct vm_areas *believed, const struct vm_areas *clone)
 {
 	vec_each(a, &believed->list) {
 		const struct vm_area *b = maps_find(clone, a->start);
-		bool forked = !a->gate && !(a->flags & VM_FLAG(DONTCOPY));
 
-		if (!forked)
+		if (a->gate || !clone_has(a))
 			continue;
-		if (!b || b->start != a->start || b->end != a->end || b->pkey != a->pkey ||
-		    (b->flags ^ a->flags) & ~(FLAGS_OF_ONE))
+		if (!b || b->start != a->start || b->end != a->end || !same_details(a, b))
 			return false;
 	}
 	return true;
 }
 
+/* Another mapping may be there by now, or a larger one. */
+static bool is_still_there(const struct vm_area *a, const struct vm_area *b)
+{
+	return b && b->shared == a->shared && b->inode == a->inode && b->prot == a->prot &&
+	       b->dev_major == a->dev_major && b->dev_minor == a->dev_minor;
+}
+
+bool early_confirm_running(const struct vm_areas *believed, const struct vm_areas *now, bool cloned)
+{
+	vec_each(a, &believed->list) {
+		const struct vm_area *b = maps_find(now, a->start);
+
+		if (a->gate || (cloned && clone_has(a)))
+			continue;
+		if (is_still_there(a, b) && !same_details(a, b))
+			return false;
+	}
+	return true;
+}
+
+static bool clone_has_all(const struct vm_areas *areas)
+{
+	vec_each(a, &areas->list)
+		if (!a->gate && !clone_has(a))
+			return false;
+	return true;
+}
+
 bool early_was_right(const struct task *task, pid_t clone)
 {
-	struct vm_areas areas cleanup_maps = {0};
+	struct vm_areas of_clone cleanup_maps = {0}, now cleanup_maps = {0};
 
-	return !task->early || (read_areas(clone, &areas) && early_confirm(&task->areas, &areas));
+	if (!task->early)
+		return true;
+	if (clone && (!read_areas(clone, &of_clone) || !early_confirm(&task->areas, &of_clone)))
+		return false;
+	if (clone && clone_has_all(&task->areas))
+		return true;
+	return read_areas(task->pid, &now) && early_confirm_running(&task->areas, &now, clone);
 }

@@ -123,11 +123,10 @@ int member_open(struct member *m, struct error **err)
 	return m->memory ? snapshot_open(&m->snapshot, m->task, err) : 0;
 }
 
-int member_freeze(struct member *m, enum freeze how, struct spool *spool, uint64_t *copied,
-		  struct error **err)
+int member_freeze(struct member *m, struct spool *spool, uint64_t *copied, struct error **err)
 {
-	return m->memory ? snapshot_take(&m->snapshot, how, m->task, m->in, m->memory, &m->clean, spool,
-					 copied, err)
+	return m->memory ? snapshot_take(&m->snapshot, m->freeze, m->task, m->in, m->memory,
+					 &m->clean, spool, copied, err)
 			 : 0;
 }
 

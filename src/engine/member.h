@@ -17,6 +17,8 @@ struct member {
 	Rec__Task *record;
 	Rec__Memory *memory;   /* NULL: a zombie's, or another member has it */
 	Rec__Thread **threads; /* NULL at the end */
+	enum freeze freeze;       /* how that memory is to be kept as it is */
+	bool compared;            /* what of it its parent has is known */
 	struct snapshot snapshot; /* of that memory */
 	/* Of tracking.h: what tells us of its writes (-1: nothing), and what of it the parent image has. */
 	int uffd;
@@ -44,8 +46,7 @@ int member_ask(struct capture *c, struct member *m, struct error **err);
 /* Its memory is read from here on. */
 int member_open(struct member *m, struct error **err);
 /* It is kept as it is: see snapshot_take(). */
-int member_freeze(struct member *m, enum freeze how, struct spool *spool, uint64_t *copied,
-		  struct error **err);
+int member_freeze(struct member *m, struct spool *spool, uint64_t *copied, struct error **err);
 /* What of its memory it still shares with its parent; both are stopped, or have a snapshot. */
 int member_inherit(struct member *m, const struct member *parent, struct error **err);
 

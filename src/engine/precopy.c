@@ -199,19 +199,6 @@ static int copy_space(const struct held *h, struct precopied *s, struct spool *s
 	return r;
 }
 
-/* Beside the image: there must be room for it there anyway. */
-static int open_spool(const char *output, struct spool *spool)
-{
-	const char *slash = strcmp(output, "-") == 0 ? NULL : strrchr(output, '/');
-	cleanup_free char *folder = slash ? strndup(output, (size_t)(slash - output) + 1)
-					  : strdup(".");
-
-	*spool = (struct spool){.fd = folder ? open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600) : -1};
-	if (spool->fd < 0)
-		spool->fd = memfd_create("stasis-spool", MFD_CLOEXEC);
-	return spool->fd < 0 ? -errno : 0;
-}
-
 /* Who cannot be copied now is copied in the pause: what was copied so far is forgotten. */
 static uint64_t copy_all(struct precopy *p, struct spool *spool, char *buf)
 {
@@ -241,7 +228,7 @@ int precopy_run(struct precopy *p, pid_t pid, const struct checkpoint_options *o
 	if (r < 0 || !p->watched.processes.count)
 		return r;
 	buf = malloc(CHUNK);
-	if (!buf || open_spool(o->output, spool) < 0)
+	if (!buf || (spool_open_beside(spool, o->output) < 0 && spool->fd < 0))
 		return fail(err, ENOMEM, "cannot copy memory beforehand");
 	vec_each(h, &p->watched.processes) {
 		struct precopied *s = vec_push(&p->spaces);

@@ -41,7 +41,6 @@ static bool clone_freezes(const Rec__Area *a)
 void snapshot_weigh(const struct task *task, const Rec__Memory *m, const struct page_ranges *clean,
 		    struct freeze_facts *facts)
 {
-	facts->spaces++;
 	facts->clean += ranges_size(clean) / ARCH_PAGE_SIZE;
 	for (size_t i = 0; i < m->n_areas; i++) {
 		const Rec__Area *a = m->areas[i];
@@ -62,33 +61,40 @@ void snapshot_weigh(const struct task *task, const Rec__Memory *m, const struct 
 	}
 }
 
-static int copy_areas(struct snapshot *s, const Rec__Memory *m, const struct page_ranges *clean,
-		      struct spool *spool, uint64_t *copied)
+/* What is there of the areas that no clone will have. */
+static int find_pages(const struct snapshot *s, const Rec__Memory *m, struct page_ranges *ret)
 {
-	struct page_ranges there = {0}, ranges = {0};
 	struct page_walk walk = {0};
 	int r = 0;
 
 	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
 		const Rec__Area *a = m->areas[i];
 
-		if (!area_is_private(a) || (s->freeze == FREEZE_CLONE && clone_freezes(a)))
-			continue;
-		there.list.count = ranges.list.count = 0;
-		r = source_ranges(&s->target, &walk, a,
-				  (struct page_range){a->start, a->end}, &there);
-		if (r == 0)
-			r = ranges_without(&there, clean, &ranges);
-		for (size_t k = 0; k < ranges.list.count && r == 0; k++) {
-			struct page_range range = ranges.list.items[k];
-
-			r = spool_add(spool, &s->copied, range, source_read, &s->target);
-			*copied += (range.end - range.start) / ARCH_PAGE_SIZE;
-		}
+		if (area_is_private(a) && !(s->freeze == FREEZE_CLONE && clone_freezes(a)))
+			r = source_ranges(&s->target, &walk, a,
+					  (struct page_range){a->start, a->end}, ret);
 	}
-	ranges_free(&there);
-	ranges_free(&ranges);
 	vec_free(&walk.found.list);
+	return r;
+}
+
+/* But what the parent image or the parent process has: nobody will ask for that. */
+static int copy_areas(struct snapshot *s, const Rec__Memory *m, const struct page_ranges *clean,
+		      struct spool *spool, uint64_t *copied)
+{
+	struct page_ranges there cleanup_ranges = {0}, changed cleanup_ranges = {0};
+	struct page_ranges inherited cleanup_ranges = {0}, own cleanup_ranges = {0};
+	int r = find_pages(s, m, &there);
+
+	if (r == 0)
+		r = ranges_without(&there, clean, &changed);
+	if (r == 0)
+		r = ranges_of_record(m->n_inherited, m->inherited, &inherited);
+	if (r == 0)
+		r = ranges_without(&changed, &inherited, &own);
+	if (r == 0)
+		r = spool_add(spool, &s->copied, &own, source_read, &s->target);
+	*copied += ranges_size(&own) / ARCH_PAGE_SIZE;
 	return r;
 }
 

@@ -11,6 +11,8 @@
 
 /* The pages of a smaller one are found together with its neighbours'. */
 #define WORTH_A_CALL ((uint64_t)1 << 20)
+/* To find out whether less may be pinned takes as long as reading it without. */
+#define WORTH_PINNING ((size_t)4 * ARCH_PAGE_SIZE)
 
 static int open_pagemap(struct page_source *s, struct error **err)
 {
@@ -102,25 +104,31 @@ static bool may_be_pinned(const struct page_source *s, uint64_t address, size_t 
 	return true;
 }
 
-static bool peek(const struct page_source *s, uint64_t address, void *buf, size_t size)
+static bool read_pinned(const struct page_source *s, uint64_t address, void *buf, size_t size)
 {
 	struct iovec local = {buf, size}, remote = {(void *)(uintptr_t)address, size};
 
 	return process_vm_readv(s->pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
 }
 
+int source_peek(const struct page_source *s, uint64_t address, void *buf, size_t size)
+{
+	ssize_t n = fd_pread(s->mem, buf, size, address);
+
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == size ? 0 : -EFAULT;
+}
+
 int source_read(const void *source, uint64_t address, void *buf, size_t size)
 {
 	const struct page_source *s = source;
-	ssize_t n;
 
 	if (!s->pid)
 		return spool_read(s->spool, s->spooled, address, buf, size);
 	/* What the program itself may not read is read by force. */
-	if (may_be_pinned(s, address, size) && peek(s, address, buf, size))
+	if (size > WORTH_PINNING && may_be_pinned(s, address, size) &&
+	    read_pinned(s, address, buf, size))
 		return 0;
-	n = fd_pread(s->mem, buf, size, address);
-	if (n < 0)
-		return (int)n;
-	return (size_t)n == size ? 0 : -EFAULT;
+	return source_peek(s, address, buf, size);
 }

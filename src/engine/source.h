@@ -31,3 +31,5 @@ int area_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret);
 
 /* Reads pages whatever their protection, and leaves them shared with whom they are: 0 or -errno. */
 int source_read(const void *source, uint64_t address, void *buf, size_t size);
+/* The same of a process, and of pages that are known to be shared or few: with one call. */
+int source_peek(const struct page_source *s, uint64_t address, void *buf, size_t size);

@@ -19,25 +19,84 @@ static int open_spool(struct spool *s)
 	return s->fd < 0 ? -errno : 0;
 }
 
-int spool_add(struct spool *s, struct spooled_list *list, struct page_range range,
+int spool_open_beside(struct spool *s, const char *image)
+{
+	const char *slash = strcmp(image, "-") == 0 ? NULL : strrchr(image, '/');
+	cleanup_free char *folder = slash ? strndup(image, (size_t)(slash - image) + 1)
+					  : strdup(".");
+	int r = 0;
+
+	if (s->fd >= 0)
+		return 0;
+	s->fd = folder ? open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600) : -1;
+	if (s->fd < 0)
+		r = -errno;
+	return r < 0 && open_spool(s) < 0 ? -ENOMEM : r;
+}
+
+/* Pages that stand alone are read one by one, and written many at a time. */
+struct gathering {
+	struct spool *spool;
+	size_t used;
+	char bytes[CHUNK];
+};
+
+static int write_gathered(struct gathering *g)
+{
+	int r = g->used ? fd_pwrite(g->spool->fd, g->bytes, g->used, g->spool->used) : 0;
+
+	g->spool->used += g->used;
+	g->used = 0;
+	return r;
+}
+
+static int gather(struct gathering *g, struct page_range range, spool_read_fn *read,
+		  const void *source)
+{
+	int r = 0;
+
+	while (range.start < range.end && r == 0) {
+		size_t size = range.end - range.start, room = CHUNK - g->used;
+
+		if (size > room)
+			size = room;
+		r = read(source, range.start, g->bytes + g->used, size);
+		range.start += size;
+		g->used += size;
+		if (r == 0 && g->used == CHUNK)
+			r = write_gathered(g);
+	}
+	return r;
+}
+
+int spool_add(struct spool *s, struct spooled_list *list, const struct page_ranges *ranges,
 	      spool_read_fn *read, const void *source)
 {
-	cleanup_free char *buf = malloc(CHUNK);
-	struct spooled *new = buf ? vec_push(&list->list) : NULL;
-	int r = new ? open_spool(s) : -ENOMEM;
+	struct gathering *g;
+	int r;
 
-	if (r < 0)
-		return r;
-	*new = (struct spooled){range.start, range.end, s->used};
-	for (uint64_t at = range.start; at < range.end && r == 0;) {
-		size_t size = range.end - at < CHUNK ? range.end - at : CHUNK;
-
-		r = read(source, at, buf, size);
-		if (r == 0)
-			r = fd_pwrite(s->fd, buf, size, s->used);
-		at += size;
-		s->used += size;
+	if (!ranges->list.count)
+		return 0;
+	g = malloc(sizeof *g);
+	r = g ? open_spool(s) : -ENOMEM;
+	if (g) {
+		g->spool = s;
+		g->used = 0;
 	}
+	for (size_t i = 0; i < ranges->list.count && r == 0; i++) {
+		struct page_range range = ranges->list.items[i];
+		struct spooled *new = vec_push(&list->list);
+
+		if (!new)
+			r = -ENOMEM;
+		if (r == 0)
+			*new = (struct spooled){range.start, range.end, s->used + g->used};
+		if (r == 0)
+			r = gather(g, range, read, source);
+	}
+	if (r == 0)
+		r = write_gathered(g);
+	free(g);
 	return r;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Memory and contents that are copied within the pause: to a memfd, which is no anonymous memory
- * of the tool's, and is gone with it.
+ * of the tool's, and is gone with it; or to a file beside the image, which has no name.
  */
 #pragma once
 
@@ -18,6 +18,12 @@ struct spool {
 
 #define SPOOL_NONE ((struct spool){.fd = -1})
 
+/*
+ * Much will be copied: where the image will be there must be room for it anyway.  -errno: there is no such file,
+ * and it is a memfd, unless it was one already.
+ */
+int spool_open_beside(struct spool *s, const char *image);
+
 /* A stretch of an address space that was copied. */
 struct spooled {
 	uint64_t start, end;
@@ -31,8 +37,8 @@ struct spooled_list {
 /* Reads from a source; the page source of source.h, as far as a spool needs to know it. */
 typedef int spool_read_fn(const void *source, uint64_t address, void *buf, size_t size);
 
-/* Copies the range, which lies behind all that is in the list. */
-int spool_add(struct spool *s, struct spooled_list *list, struct page_range range,
+/* Copies the ranges, which lie behind all that is in the list. */
+int spool_add(struct spool *s, struct spooled_list *list, const struct page_ranges *ranges,
 	      spool_read_fn *read, const void *source);
 
 /* The first one that ends behind address. */

@@ -13,6 +13,7 @@
 
 #define HEAP "10000-30000 rw-p 00000000 00:00 0 \n"
 #define CODE "50000-60000 r-xp 00001000 08:01 77 /bin/x\n"
+#define SHARED "70000-80000 rw-s 00000000 08:01 7 /f\n"
 #define DETAILS(flags)                                                                      \
 	"KernelPageSize:        4 kB\nRss:                   8 kB\nAnonymous:             8 kB\n" \
 	"VmFlags: rd wr mr mw me " flags "\n"
@@ -69,10 +70,6 @@ static void test_others(void **state)
 		assert_false(apply(HEAP DETAILS("") CODE DETAILS(""), now[i], &areas));
 		maps_free(&areas);
 	}
-	/* No clone keeps what is shared: nobody could confirm its flags. */
-	assert_false(apply("10000-30000 rw-s 00000000 08:01 7 /f\n" DETAILS(""),
-			   "10000-30000 rw-s 00000000 08:01 7 /f\n", &areas));
-	maps_free(&areas);
 	/* What has gone meanwhile is no obstacle. */
 	assert_true(apply(HEAP DETAILS("") CODE DETAILS(""), CODE, &areas));
 	maps_free(&areas);
@@ -91,6 +88,37 @@ static bool confirm(const char *believed, const char *clone)
 	return right;
 }
 
+static bool confirm_running(const char *believed, const char *now, bool cloned)
+{
+	struct vm_areas a, b;
+	bool right;
+
+	parse(believed, &a);
+	parse(now, &b);
+	right = early_confirm_running(&a, &b, cloned);
+	maps_free(&a);
+	maps_free(&b);
+	return right;
+}
+
+static void test_the_program_confirms(void **state)
+{
+	(void)state;
+	assert_true(confirm_running(HEAP DETAILS("ac"), HEAP DETAILS("sd"), false));
+	assert_false(confirm_running(HEAP DETAILS(""), HEAP DETAILS("dd"), false));
+	assert_false(confirm_running(SHARED DETAILS(""), SHARED DETAILS("dd"), false));
+	/* Of what a clone has it is not asked: only of the others. */
+	assert_true(confirm_running(HEAP DETAILS(""), HEAP DETAILS("dd"), true));
+	assert_false(confirm_running(SHARED DETAILS(""), SHARED DETAILS("dd"), true));
+	assert_false(confirm_running(HEAP DETAILS("dc"), HEAP DETAILS(""), true));
+	/* It goes on: some are larger, some have gone, in the place of some are others. */
+	assert_true(confirm_running(HEAP DETAILS(""), "10000-40000 rw-p 00000000 00:00 0 \n" DETAILS(""),
+				    false));
+	assert_true(confirm_running(HEAP DETAILS("") SHARED DETAILS(""), SHARED DETAILS(""), false));
+	assert_true(confirm_running(HEAP DETAILS(""),
+				    "10000-30000 rw-p 00001000 08:01 77 /bin/x\n" DETAILS("dd"), false));
+}
+
 static void test_a_clone_confirms(void **state)
 {
 	(void)state;
@@ -101,6 +129,8 @@ static void test_a_clone_confirms(void **state)
 	assert_false(confirm(HEAP DETAILS("") CODE DETAILS(""), CODE DETAILS("")));
 	assert_false(confirm(HEAP DETAILS(""), HEAP DETAILS("wf")));
 	assert_false(confirm(HEAP DETAILS("hg"), HEAP DETAILS("nh")));
+	/* Shared ones it has given up. */
+	assert_true(confirm(HEAP DETAILS("") SHARED DETAILS(""), HEAP DETAILS("")));
 	assert_false(confirm(HEAP DETAILS(""), "10000-20000 rw-p 00000000 00:00 0 \n" DETAILS("")));
 }
 
@@ -110,6 +140,7 @@ int main(void)
 		cmocka_unit_test(test_the_same_mappings),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_a_clone_confirms),
+		cmocka_unit_test(test_the_program_confirms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
