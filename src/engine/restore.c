@@ -118,6 +118,20 @@ static int raise_file_limit(struct work *w, struct error **err)
 		      (unsigned long long)need, (unsigned long long)w->files.rlim_max);
 }
 
+/*
+ * The table of descriptors grows now, and at once: when the init of a private namespace shares it, each
+ * time that it doubles waits until no processor looks at the old one (expand_fdtable(), fs/file.c).
+ */
+static void widen_table(const struct rebuild *r)
+{
+	size_t each = 4; /* of a process: its directory in /proc, its memory, ... */
+	int any = open("/", O_PATH | O_CLOEXEC);
+	int last = fcntl(any, F_DUPFD_CLOEXEC, r->files.count + each * r->tasks.count + 64);
+
+	close_fdp(&last);
+	close_fdp(&any);
+}
+
 /* Everything that can be known to fail is found before anything is made. */
 static int check_all(struct work *w, struct error **err)
 {
@@ -136,6 +150,7 @@ static int check_all(struct work *w, struct error **err)
 	plan_tree(r, keeps_session(r), &w->plan, &found);
 	plan_numbers(r, &w->priv, &w->birth, &found);
 	raise_file_limit(w, &found);
+	widen_table(r);
 	vec_each(f, &r->files)
 		if (f->kind->file->check && !f->replaced)
 			f->kind->file->check(r, f->message, &found);
