@@ -30,6 +30,19 @@ test-kernels: setup-kernels
 	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
 	@$(PYTHON) tests/kernels/run.py --build $(BUILD) $(KERNELFLAGS)
 
+# Hostile input for everything that reads it: make fuzz FUZZSECONDS=3600 TARGET=load JOBS=4.
+FUZZSECONDS ?= 60
+FUZZFLAGS = --seconds $(FUZZSECONDS) $(TARGET:%=--target %) $(JOBS:%=--jobs %)
+FUZZ_OPTIONS = -Dkind_tests=false -Dunit_tests=false
+fuzz: setup-fuzz
+	@CC=clang tools/build.sh $(BUILD)-fuzz $(FUZZ_OPTIONS) -Dfuzz=libfuzzer \
+		-Db_sanitize=address,undefined -Db_lundef=false
+	@$(PYTHON) fuzz/run.py --build $(BUILD)-fuzz $(FUZZFLAGS)
+
+fuzz-afl: setup-fuzz
+	@CC=afl-clang-fast tools/build.sh $(BUILD)-afl $(FUZZ_OPTIONS) -Dfuzz=afl -Db_lundef=false
+	@$(PYTHON) fuzz/run.py --build $(BUILD)-afl --afl $(FUZZFLAGS)
+
 bench: setup-bench
 	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
 	@$(PYTHON) bench/run.py $(BUILD)/cli/stasis $(BENCHFLAGS)
@@ -42,9 +55,9 @@ install: all
 	@echo "    setcap cap_checkpoint_restore+ep $(abspath $(DESTDIR)$(PREFIX))/bin/stasis"
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-afl
 
 setup-%:
 	@tools/setup.sh $*
 
-.PHONY: all demo test soak test-kernels bench install clean
+.PHONY: all demo test soak test-kernels fuzz fuzz-afl bench install clean

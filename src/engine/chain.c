@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -91,14 +92,25 @@ static int take_record(struct chain_link *l, const struct image_frame *frame, st
 	return r;
 }
 
+/* With its hash, a frame's data is in it, too. */
+static uint64_t add_seen(uint64_t seen, const struct image_frame *frame)
+{
+	const uint64_t what[] = {frame->file_offset, frame->stored.length, frame->stored.hash};
+
+	return XXH3_64bits_withSeed(what, sizeof what, seen);
+}
+
 /* Frames of one address space follow each other: where the first of them stands is enough. */
 static void take_frame(struct chain_link *l, const struct image_frame *frame)
 {
 	uint64_t object = frame->runs[0].object;
 
-	vec_each(m, &l->memories)
-		if (object == MEMORY_OBJECT(m->pid) && !m->at)
-			m->at = frame->file_offset;
+	vec_each(m, &l->memories) {
+		if (object != MEMORY_OBJECT(m->pid))
+			continue;
+		m->at = m->at ? m->at : frame->file_offset;
+		m->seen = add_seen(m->seen, frame);
+	}
 }
 
 /* A FIFO would wait for somebody, and a device may do anything. */
@@ -210,6 +222,7 @@ int chain_open(struct chain *c, const char *path, const Rec__Parent *parent, str
 struct delivery {
 	const struct page_ranges *wanted;
 	const struct image_sink *sink;
+	uint64_t seen;
 };
 
 /* The first range that ends behind address. */
@@ -273,6 +286,7 @@ static int deliver_frames(struct image_reader *reader, uint64_t object, struct d
 	while ((r = image_reader_next(reader, &frame, err)) > 0) {
 		if (frame.type != IMAGE_TYPE_MEMORY || frame.runs[0].object != object)
 			return 0;
+		d->seen = add_seen(d->seen, &frame);
 		for (size_t i = 0; i < frame.run_count; i++)
 			if (frame.runs[i].object != object)
 				return refuse(err, EBADMSG, NULL,
@@ -301,6 +315,8 @@ static int deliver_image(const struct chain_link *l, const struct chain_memory *
 		return r;
 	image_reader_skip_data(reader);
 	r = deliver_frames(reader, MEMORY_OBJECT(m->pid), d, pump, &own);
+	if (r == 0 && d->seen != m->seen)
+		r = refuse(&own, ESTALE, NULL, "%s has changed while it was read", l->path);
 	return image_pump_wait(pump, r, &own, err);
 }
 
@@ -312,7 +328,7 @@ int chain_pages(const struct chain *c, const Rec__Memory *m, struct image_pump *
 
 	vec_each(l, &c->links) {
 		const struct chain_memory *cm = chain_memory_of(l, m->pid);
-		struct delivery d = {&wanted, sink};
+		struct delivery d = {&wanted, sink, 0};
 		struct page_ranges below = {0};
 
 		if (r < 0 || !wanted.list.count)

@@ -16,6 +16,7 @@
 struct chain_memory {
 	uint32_t pid;
 	uint64_t at; /* where its first memory frame stands; 0: it has none */
+	uint64_t seen; /* over its frames: what is read later must be what was verified */
 	struct page_ranges unchanged, inherited;
 };
 

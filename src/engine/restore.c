@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "engine/afford.h"
 #include "engine/animate.h"
 #include "engine/load.h"
 #include "engine/offspring.h"
@@ -140,6 +141,7 @@ static int check_all(struct work *w, struct error **err)
 	int res;
 
 	check_space(r, &found);
+	afford_memory(r, machine_memory(), &found);
 	if (!priv_may(&w->priv, PRIV_SET_MM_MAP))
 		refuse(&found, EPERM, "use a kernel with CONFIG_CHECKPOINT_RESTORE",
 		       "this kernel lets no program say where its heap, arguments and environment "

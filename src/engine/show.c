@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/str.h"
 #include "engine/chain.h"
+#include "engine/confine.h"
 #include "engine/records.h"
 #include "engine/show_tree.h"
 #include "image/json.h"
@@ -151,35 +153,49 @@ static int show_frame(struct text *t, enum show_format format, const struct imag
 	return 1;
 }
 
-int engine_show(const char *image, enum show_format format, char **ret, struct error **err)
+struct showing {
+	const char *image;
+	enum show_format format;
+};
+
+static int show_image(void *arg, struct text *t, struct error **err)
 {
 	cleanup_image_reader struct image_reader *reader = NULL;
-	struct text t cleanup_text = {0};
-	struct image_frame frame;
 	struct tally tally __attribute__((cleanup(tally_free))) = {0};
+	const struct showing *s = arg;
+	struct image_frame frame;
 	bool first = true;
-	int r = image_reader_open(&reader, image, err);
+	int r = image_reader_open(&reader, s->image, err);
 
 	if (r < 0)
 		return r;
 	image_reader_skip_data(reader);
-	if (format == SHOW_JSON)
-		text_add(&t, "{\n  \"records\": [");
+	if (s->format == SHOW_JSON)
+		text_add(t, "{\n  \"records\": [");
 	while ((r = image_reader_next(reader, &frame, err)) > 0) {
 		if (frame.type == IMAGE_TYPE_MEMORY)
 			continue;
-		r = show_frame(&t, format, &frame, &tally, first, err);
+		r = show_frame(t, s->format, &frame, &tally, first, err);
 		if (r < 0)
 			return r;
 		first = first && r == 0;
 	}
 	if (r < 0)
 		return r;
-	print_identity(&t, format, reader, &tally);
+	print_identity(t, s->format, reader, &tally);
 	if (tally.parent)
-		print_parent(&t, image, tally.parent);
-	if (t.failed)
-		return fail(err, ENOMEM, "out of memory");
+		print_parent(t, s->image, tally.parent);
+	return t->failed ? fail(err, ENOMEM, "out of memory") : 0;
+}
+
+int engine_show(const char *image, enum show_format format, char **ret, struct error **err)
+{
+	struct showing showing = {image, format};
+	struct text t cleanup_text = {0};
+	int r = confined(show_image, &showing, &t, err);
+
+	if (r < 0)
+		return r;
 	*ret = t.bytes;
 	t.bytes = NULL;
 	return 0;
@@ -207,22 +223,46 @@ static int find_parent(void *arg, const struct image_frame *frame, struct error 
 	return image_unpack(frame, record_schema(TAG_PARENT), parent, err);
 }
 
-int engine_verify(const char *image, struct image_stats *ret_stats,
-		  struct image_identity *ret_identity, struct error **err)
+/* What a verification has found, as it comes out of the child. */
+struct verified {
+	struct image_stats stats;
+	struct image_identity identity;
+};
+
+static int verify_image(void *arg, struct text *t, struct error **err)
 {
 	cleanup_image_reader struct image_reader *reader = NULL;
+	const char *image = arg;
 	ProtobufCMessage *parent = NULL;
+	struct verified v;
 	int r = image_reader_open(&reader, image, err);
 
 	if (r == 0)
 		r = image_verify_rest(reader, find_parent, &parent, err);
 	if (r == 0) {
-		*ret_stats = *image_reader_stats(reader);
-		*ret_identity = image_reader_identity(reader);
+		v = (struct verified){*image_reader_stats(reader), image_reader_identity(reader)};
+		text_add_bytes(t, &v, sizeof v);
 	}
 	if (r == 0 && parent)
 		r = verify_below(image, (Rec__Parent *)parent, err);
 	if (parent)
 		message_free(parent);
 	return r;
+}
+
+int engine_verify(const char *image, struct image_stats *ret_stats,
+		  struct image_identity *ret_identity, struct error **err)
+{
+	struct text t cleanup_text = {0};
+	struct verified v;
+	int r = confined(verify_image, (void *)image, &t, err);
+
+	if (r < 0)
+		return r;
+	if (t.len != sizeof v)
+		return fail(err, EPROTO, "the process that was to read the image said nothing");
+	memcpy(&v, t.bytes, sizeof v);
+	*ret_stats = v.stats;
+	*ret_identity = v.identity;
+	return 0;
 }
