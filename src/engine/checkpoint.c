@@ -241,17 +241,16 @@ static int compare_memories(struct session *s, bool clones, struct error **err)
 {
 	int r = 0;
 
+	vec_each(m, &s->members)
+		if (r == 0)
+			r = member_bequeath(m, s->members.items, s->members.count, clones, err);
 	vec_each(m, &s->members) {
 		const struct member *parent = m->task->parent ? member_of(s, m->task->parent) : NULL;
-		bool later = parent && m->freeze == FREEZE_CLONE && parent->freeze == FREEZE_CLONE;
 
-		if (r < 0 || m->compared || (later && !clones))
+		if (r < 0 || m->compared || !member_is_due(m, parent, clones))
 			continue;
 		m->compared = true;
-		if (parent)
-			r = member_inherit(m, parent, err);
-		if (r == 0)
-			r = tracking_fill_record(&s->tracking, m, err);
+		r = tracking_fill_record(&s->tracking, m, err);
 	}
 	return r;
 }

@@ -13,10 +13,17 @@ struct kin {
 	const struct page_source *source;
 };
 
+/* A child, and the list of the pages that it still shares with its parent. */
+struct inheritance {
+	struct kin child;
+	Rec__Range **ranges;
+	size_t count;
+};
+
 /*
- * Makes the list of the pages that parent and child still share: such that a fork(2) of the parent
- * gives them to the child, and nothing of them needs to be saved.  Of frozen clones nobody knows any
- * more which pages were shared: those that hold the same are.
+ * Makes the lists of several children of one parent: such that a fork(2) of the parent gives these
+ * pages to the child, and nothing of them needs to be saved.  Of frozen clones nobody knows any
+ * more which pages were shared: those that hold the same are.  The parent is read once for all.
  */
-int find_inherited(const struct kin *child, const struct kin *parent, Rec__Range ***ret,
-		   size_t *ret_count, struct error **err);
+int find_inherited(struct inheritance *children, size_t count, const struct kin *parent,
+		   struct error **err);

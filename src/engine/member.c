@@ -130,19 +130,52 @@ int member_freeze(struct member *m, struct spool *spool, uint64_t *copied, struc
 			 : 0;
 }
 
-int member_inherit(struct member *m, const struct member *parent, struct error **err)
+static struct kin kin_of(const struct member *m)
 {
+	return (struct kin){m->task, m->memory, snapshot_whole(&m->snapshot)};
+}
+
+bool member_is_due(const struct member *m, const struct member *parent, bool clones)
+{
+	return clones || !parent || m->freeze != FREEZE_CLONE || parent->freeze != FREEZE_CLONE;
+}
+
+/* Another executable has to be executed: nothing of the parent's memory outlives that. */
+static bool may_inherit(const struct member *m, const struct member *parent, bool clones)
+{
+	return m->task->parent == parent->task && m->memory && parent->memory && !m->compared &&
+	       m->record->executable == parent->record->executable &&
+	       member_is_due(m, parent, clones);
+}
+
+static void take_inherited(struct member *m, const struct member *parent,
+			   const struct inheritance *found)
+{
+	m->memory->inherited = found->ranges;
+	m->memory->n_inherited = found->count;
+	if (found->count)
+		m->record->copy_of = parent->record->pid;
+}
+
+int member_bequeath(const struct member *parent, struct member *members, size_t count, bool clones,
+		    struct error **err)
+{
+	struct inheritance *children = calloc(count, sizeof *children);
+	struct kin kin = kin_of(parent);
+	size_t heirs = 0, done = 0;
 	int r;
 
-	/* Another executable has to be executed: nothing of the parent's memory outlives that. */
-	if (!m->memory || !parent->memory || m->record->executable != parent->record->executable)
-		return 0;
-	r = find_inherited(&(struct kin){m->task, m->memory, snapshot_whole(&m->snapshot)},
-			   &(struct kin){parent->task, parent->memory,
-					 snapshot_whole(&parent->snapshot)},
-			   &m->memory->inherited, &m->memory->n_inherited, err);
-	if (r == 0 && m->memory->n_inherited)
-		m->record->copy_of = parent->record->pid;
+	if (!children)
+		return fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		if (may_inherit(&members[i], parent, clones))
+			children[heirs++].child = kin_of(&members[i]);
+	r = find_inherited(children, heirs, &kin, err);
+	/* What was found before a failure is freed with the record. */
+	for (size_t i = 0; i < count; i++)
+		if (may_inherit(&members[i], parent, clones))
+			take_inherited(&members[i], parent, &children[done++]);
+	free(children);
 	return r;
 }
 

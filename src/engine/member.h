@@ -47,8 +47,14 @@ int member_ask(struct capture *c, struct member *m, struct error **err);
 int member_open(struct member *m, struct error **err);
 /* It is kept as it is: see snapshot_take(). */
 int member_freeze(struct member *m, struct spool *spool, uint64_t *copied, struct error **err);
-/* What of its memory it still shares with its parent; both are stopped, or have a snapshot. */
-int member_inherit(struct member *m, const struct member *parent, struct error **err);
+/* It is to be compared with its parent (or NULL) now, and not when the clones of both go on alone. */
+bool member_is_due(const struct member *m, const struct member *parent, bool clones);
+/*
+ * What its children among the members still share with it of its memory; all of them are stopped, or
+ * have a snapshot.  Of those that are due, and not compared yet.
+ */
+int member_bequeath(const struct member *parent, struct member *members, size_t count, bool clones,
+		    struct error **err);
 
 int member_write_records(const struct member *m, struct image_writer *w, struct error **err);
 int member_write_memory(struct member *m, const struct checkpoint_options *o,
