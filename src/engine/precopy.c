@@ -250,8 +250,7 @@ int precopy_run(struct precopy *p, pid_t pid, const struct checkpoint_options *o
 int precopy_find_clean(const struct precopy *p, struct member *m, struct error **err)
 {
 	const struct precopied *s = space_of(p, m->task->pid, m->task->stat.starttime);
-	struct page_ranges have cleanup_ranges = {0}, there cleanup_ranges = {0};
-	struct page_ranges written cleanup_ranges = {0}, left cleanup_ranges = {0};
+	struct page_ranges have cleanup_ranges = {0}, clean cleanup_ranges = {0};
 	int pagemap = m->snapshot.target.pagemap, r = 0;
 
 	if (!s || !m->memory || !s->have.list.count)
@@ -259,19 +258,14 @@ int precopy_find_clean(const struct precopy *p, struct member *m, struct error *
 	for (size_t i = 0; i < m->memory->n_areas && r == 0; i++) {
 		const Rec__Area *a = m->memory->areas[i];
 
-		if (!area_is_private(a))
-			continue;
-		r = track_written(pagemap, TRACK_UFFD, a->start, a->end, &written);
-		if (r == 0)
-			r = area_pages(pagemap, a, &there);
+		if (area_is_private(a))
+			r = area_clean_pages(pagemap, a, &clean);
 	}
 	vec_each(it, &s->have.list)
 		if (r == 0)
 			r = pagemap_add(&have, it->start, it->end);
 	if (r == 0)
-		r = ranges_both(&have, &there, &left);
-	if (r == 0)
-		r = ranges_without(&left, &written, &m->clean);
+		r = ranges_both(&have, &clean, &m->clean);
 	return r < 0 ? fail_errno(err, -r, "cannot see what process %d has written", m->task->pid) : 0;
 }
 

@@ -81,6 +81,14 @@ int area_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret)
 			       : pagemap_private(pagemap, a->start, a->end, ret);
 }
 
+int area_clean_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret)
+{
+	int r = pagemap_clean(pagemap, a->start, a->end, is_anonymous(a), ret);
+
+	/* It is not watched. */
+	return r == -ENOMEM ? r : 0;
+}
+
 /*
  * The fast way is process_vm_readv(2), but it pins the pages, and of a page that is shared since
  * fork(2) the process would be given a copy of its own for that (FOLL_UNSHARE).

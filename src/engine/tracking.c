@@ -149,8 +149,11 @@ static bool is_private(const Rec__Area *a)
 static int find_clean(int pagemap, enum track_how how, const Rec__Area *a, struct page_ranges *ret)
 {
 	struct page_ranges there cleanup_ranges = {0}, written cleanup_ranges = {0};
-	int r = track_written(pagemap, how, a->start, a->end, &written);
+	int r;
 
+	if (how == TRACK_UFFD)
+		return area_clean_pages(pagemap, a, ret);
+	r = track_written(pagemap, how, a->start, a->end, &written);
 	if (r < 0 || (written.list.count == 1 && written.list.items[0].start == a->start &&
 		      written.list.items[0].end == a->end))
 		return r;

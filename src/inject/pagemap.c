@@ -174,6 +174,29 @@ int pagemap_anonymous(int pagemap, uint64_t start, uint64_t end, struct page_ran
 	return find_private(pagemap, start, end, NOT_PRIVATE & ~SCAN_FILE, ret);
 }
 
+static int scan_clean(int pagemap, uint64_t start, uint64_t end, uint64_t without,
+		      struct page_ranges *ret)
+{
+	struct scan_arg arg = private_pages(start, end, without | SCAN_WRITTEN);
+
+	arg.flags = SCAN_CHECK_WATCHED;
+	return scan(pagemap, &arg, add_pages, ret);
+}
+
+int pagemap_clean(int pagemap, uint64_t start, uint64_t end, bool anonymous,
+		  struct page_ranges *ret)
+{
+	uint64_t without = anonymous ? NOT_PRIVATE & ~SCAN_FILE : NOT_PRIVATE;
+	size_t before = ret->list.count;
+	int r = scan_clean(pagemap, start, end, without | SCAN_GUARD, ret);
+
+	if (r == -EINVAL)
+		r = scan_clean(pagemap, start, end, without, ret);
+	if (r < 0)
+		ret->list.count = before;
+	return r;
+}
+
 /* From start on, as far as one call goes. */
 static int walk_on(struct page_walk *w, int pagemap, uint64_t start)
 {

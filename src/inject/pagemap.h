@@ -60,7 +60,13 @@ int pagemap_add(struct page_ranges *ret, uint64_t start, uint64_t end);
  * by a userfaultfd with asynchronous write protection.
  */
 int pagemap_written(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
-/* Both at once. */
+/*
+ * Adds those pages of pagemap_private() that were not, in one pass; anonymous: as in
+ * pagemap_anonymous().  Nothing is added when it fails.
+ */
+int pagemap_clean(int pagemap, uint64_t start, uint64_t end, bool anonymous,
+		  struct page_ranges *ret);
+/* Adds what was written, and protects it again. */
 int pagemap_take_written(int pagemap, uint64_t start, uint64_t end, struct page_ranges *ret);
 int pagemap_protect(int pagemap, uint64_t start, uint64_t end);
 
