@@ -61,16 +61,49 @@ void snapshot_weigh(const struct task *task, const Rec__Memory *m, const struct 
 	}
 }
 
-/* What is there of the areas that no clone will have. */
-static int find_pages(const struct snapshot *s, const Rec__Memory *m, struct page_ranges *ret)
+/*
+ * What is there of an area between what is clean: mostly so little that to ask for each is less
+ * than a pass over all pages.  *next: of clean, the first that ends behind the area's start.
+ */
+static int find_between(const struct snapshot *s, const Rec__Area *a,
+			const struct page_ranges *clean, size_t *next, struct page_ranges *ret)
+{
+	uint64_t at = a->start;
+	int r = 0;
+
+	while (at < a->end && r == 0) {
+		const struct page_range *c =
+			*next < clean->list.count ? &clean->list.items[*next] : NULL;
+		uint64_t end = c && c->start < a->end ? c->start : a->end;
+
+		if (at < end)
+			r = area_part_pages(s->target.pagemap, a, (struct page_range){at, end}, ret);
+		if (!c || c->end > a->end)
+			break;
+		at = c->end > at ? c->end : at;
+		++*next;
+	}
+	return r;
+}
+
+/* What is there of the areas that no clone will have, perhaps without some of what is clean. */
+static int find_pages(const struct snapshot *s, const Rec__Memory *m,
+		      const struct page_ranges *clean, struct page_ranges *ret)
 {
 	struct page_walk walk = {0};
+	size_t next = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
 		const Rec__Area *a = m->areas[i];
 
-		if (area_is_private(a) && !(s->freeze == FREEZE_CLONE && clone_freezes(a)))
+		if (!area_is_private(a) || (s->freeze == FREEZE_CLONE && clone_freezes(a)))
+			continue;
+		while (next < clean->list.count && clean->list.items[next].end <= a->start)
+			next++;
+		if (next < clean->list.count && clean->list.items[next].start < a->end)
+			r = find_between(s, a, clean, &next, ret);
+		else
 			r = source_ranges(&s->target, &walk, a,
 					  (struct page_range){a->start, a->end}, ret);
 	}
@@ -84,7 +117,7 @@ static int copy_areas(struct snapshot *s, const Rec__Memory *m, const struct pag
 {
 	struct page_ranges there cleanup_ranges = {0}, changed cleanup_ranges = {0};
 	struct page_ranges inherited cleanup_ranges = {0}, own cleanup_ranges = {0};
-	int r = find_pages(s, m, &there);
+	int r = find_pages(s, m, clean, &there);
 
 	if (r == 0)
 		r = ranges_without(&there, clean, &changed);

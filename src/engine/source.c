@@ -77,8 +77,14 @@ int source_ranges(const struct page_source *s, struct page_walk *walk, const Rec
 
 int area_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret)
 {
-	return is_anonymous(a) ? pagemap_anonymous(pagemap, a->start, a->end, ret)
-			       : pagemap_private(pagemap, a->start, a->end, ret);
+	return area_part_pages(pagemap, a, (struct page_range){a->start, a->end}, ret);
+}
+
+int area_part_pages(int pagemap, const Rec__Area *a, struct page_range part,
+		    struct page_ranges *ret)
+{
+	return is_anonymous(a) ? pagemap_anonymous(pagemap, part.start, part.end, ret)
+			       : pagemap_private(pagemap, part.start, part.end, ret);
 }
 
 int area_clean_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret)

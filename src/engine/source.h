@@ -28,6 +28,8 @@ int source_ranges(const struct page_source *s, struct page_walk *walk, const Rec
 		  struct page_range part, struct page_ranges *ret);
 /* The same, of a process's whole area, without a walk. */
 int area_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret);
+int area_part_pages(int pagemap, const Rec__Area *a, struct page_range part,
+		    struct page_ranges *ret);
 /* Those of them that were not written since they were protected by a userfaultfd. */
 int area_clean_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret);
 
