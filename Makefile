@@ -25,6 +25,14 @@ soak: setup-test
 	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
 	@$(PYTHON) tests/run.py --build $(BUILD) -k '^soak/' --seeds $(SEEDS) $(TESTFLAGS)
 
+# The tool is ended, and its calls fail, at each of its system calls: hours.
+# FAULTFLAGS='-k restore --every 10': some of it.
+test-faults: setup-test
+	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
+	@tools/build.sh $(BUILD)-faults $(MESON_OPTIONS) -Dkind_tests=false -Dunit_tests=false \
+		-Dfaults=true
+	@$(PYTHON) tests/faults/run.py --build $(BUILD) --faults-build $(BUILD)-faults $(FAULTFLAGS)
+
 # Debian's 6.1 and 6.12 in a virtual machine: many minutes where there is no KVM.
 test-kernels: setup-kernels
 	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
@@ -55,9 +63,9 @@ install: all
 	@echo "    setcap cap_checkpoint_restore+ep $(abspath $(DESTDIR)$(PREFIX))/bin/stasis"
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-afl
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-afl $(BUILD)-faults
 
 setup-%:
 	@tools/setup.sh $*
 
-.PHONY: all demo test soak test-kernels fuzz fuzz-afl bench install clean
+.PHONY: all demo test soak test-faults test-kernels fuzz fuzz-afl bench install clean

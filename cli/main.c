@@ -75,8 +75,10 @@ int main(int argc, char **argv)
 	int code;
 
 	lower_capabilities();
-	if (open_standard_descriptors() < 0)
+	if (open_standard_descriptors() < 0) {
+		fprintf(stderr, "stasis: cannot open /dev/null: %s\n", strerror(errno));
 		return EXIT_FAILED;
+	}
 	prepare_signals();
 	code = run_command(argc, argv);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE) {

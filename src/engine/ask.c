@@ -230,6 +230,9 @@ int cure_task(struct task *task, struct injection *in, struct error **err)
 
 	if (!in->cell)
 		return 0;
+	/* A thread that could not be led back may be anywhere in it: as if we had been killed. */
+	if (in->tid)
+		return fail(err, ESRCH, "a thread of process %d does not stop", task->pid);
 	if (in->region) {
 		in->wary = t->wary;
 		r = inject_enter(in, t->tid, &t->regs, t->sigmask, err);

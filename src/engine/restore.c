@@ -1,9 +1,11 @@
 /* A restore from beginning to end: read, refuse, make, build, fill, revive, let go. */
 #include "engine/restore.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -35,14 +37,28 @@ static void kill_task(struct rebuilt_task *t)
 		kill(t->pid, SIGKILL);
 }
 
-/* We trace all of them, and are told of their ends. */
+/*
+ * We trace all of them, and are told of their ends; of the process's own only then.  Which threads
+ * there are the kernel says: one may have been made that we have not heard of.
+ */
 static void wait_for_task(struct rebuilt_task *t)
 {
+	char path[32];
+	struct dirent *e;
+	DIR *threads;
+
 	if (t->pid <= 0)
 		return;
-	vec_each(th, &t->threads)
-		if (th->tid > 0 && th->tid != t->pid)
-			waitpid(th->tid, NULL, __WALL);
+	snprintf(path, sizeof path, "/proc/%d/task", t->pid);
+	threads = opendir(path);
+	while (threads && (e = readdir(threads))) {
+		pid_t tid = (pid_t)atoi(e->d_name);
+
+		if (tid > 0 && tid != t->pid)
+			waitpid(tid, NULL, __WALL);
+	}
+	if (threads)
+		closedir(threads);
 	waitpid(t->pid, NULL, __WALL);
 }
 

@@ -212,6 +212,14 @@ static int drop_ended(struct hunt *h, size_t i, struct error **err)
 	return 0;
 }
 
+/* Who is not there any more is found out by waiting for it. */
+static int interrupt(const struct thread *t, struct error **err)
+{
+	int r = trace_interrupt(t->tid);
+
+	return r == 0 || r == -ESRCH ? 0 : fail_errno(err, -r, "cannot stop thread %d", t->tid);
+}
+
 /*
  * Seizes what runs of the fresh tasks, and interrupts it only when all of them were looked at:
  * looking takes longer, and meanwhile the program runs.  Returns how many threads were new.
@@ -238,11 +246,13 @@ static int interrupt_fresh(struct hunt *h, struct error **err)
 				timeout_observe(*t);
 	if (found && !*h->ret_began)
 		*h->ret_began = now();
-	/* Who is not there any more is found out by waiting for it. */
 	for (size_t i = h->fresh; found && i < h->tree->tasks.count; i++)
-		vec_each(t, &h->tree->tasks.items[i]->threads)
-			if (!(*t)->stopped)
-				trace_interrupt((*t)->tid);
+		vec_each(t, &h->tree->tasks.items[i]->threads) {
+			int r = (*t)->stopped ? 0 : interrupt(*t, err);
+
+			if (r < 0)
+				return r;
+		}
 	return found;
 }
 
@@ -362,7 +372,9 @@ static int wait_for_task(struct task *task, struct error **err)
 		if (!leader || arch_get_regs(leader->tid, &leader->regs) == 0)
 			continue;
 		leader->stopped = false;
-		trace_interrupt(leader->tid);
+		r = interrupt(leader, err);
+		if (r < 0)
+			return r;
 		i = 0;
 	}
 	return 0;

@@ -288,9 +288,13 @@ int image_output_commit(struct image_output *o, struct error **err)
 
 	if (r == 0 && o->dirfd >= 0)
 		r = publish(o);
-	if (r == 0 && o->dirfd >= 0)
-		r = make_durable(o->dirfd);
-	return r < 0 ? image_output_failed(o, -r, err) : 0;
+	if (r < 0)
+		return image_output_failed(o, -r, err);
+	/* It may have taken the place of another one: it stays. */
+	r = o->dirfd >= 0 ? make_durable(o->dirfd) : 0;
+	return r < 0 ? fail_errno(err, -r, "%s is complete, but that it is there is not on the disk",
+				  o->shown)
+		     : 0;
 }
 
 void image_output_close(struct image_output *o)

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 
 #include "base/fd.h"
+#include "inject/fault.h"
 #include "inject/place.h"
 #include "inject/trace.h"
 
@@ -165,13 +166,15 @@ static int next_stop(struct injection *in, bool to_syscall, struct stop *ret, st
 int inject_call(struct injection *in, long nr, const uint64_t args[6], int64_t *ret,
 		struct error **err)
 {
+	struct batch_entry e = {.nr = (uint64_t)nr};
 	struct arch_regs regs = in->regs;
 	struct stop stop;
 	int r = inject_rehearse(in, nr, err);
 
 	if (r < 0)
 		return r;
-	arch_prepare_syscall(&regs, in->cell + arch_cell_call(), nr, args);
+	fault_entries(&e, 1);
+	arch_prepare_syscall(&regs, in->cell + arch_cell_call(), (long)e.nr, args);
 	if (arch_set_regs(in->tid, &regs) < 0)
 		return lost(in, err);
 	for (int i = 0; i < 2; i++) {
@@ -183,7 +186,9 @@ int inject_call(struct injection *in, long nr, const uint64_t args[6], int64_t *
 	}
 	if (arch_get_regs(in->tid, &regs) < 0)
 		return lost(in, err);
-	*ret = arch_syscall_result(&regs);
+	e.ret = arch_syscall_result(&regs);
+	fault_results(&e, 1);
+	*ret = e.ret;
 	return 0;
 }
 
@@ -335,6 +340,7 @@ static int load(struct injection *in, struct batch *b, struct error **err)
 		return r;
 	*(struct batch_header *)b->data = (struct batch_header){
 		.version = BATCH_VERSION, .count = b->count, .signal = (uint32_t)in->doorbell};
+	fault_entries(batch_entry(b, 0), b->count);
 	r = move_batch(in, b, true);
 	if (r < 0)
 		return fail_errno(err, -r, "cannot write into process %d", in->pid);
@@ -365,6 +371,7 @@ int inject_finish(struct injection *in, struct batch *b, uint32_t *ret_failed,
 		return r;
 	if (move_batch(in, b, false) < 0)
 		return lost(in, err);
+	fault_results(batch_entry(b, 0), b->count);
 	if (h->executed < b->count) {
 		if (ret_failed)
 			*ret_failed = (uint32_t)h->executed;
@@ -398,7 +405,10 @@ static int advance_to_entry(struct injection *in, struct batch *b, uint32_t inde
 		entering = stop.kind == STOP_SYSCALL ? !entering : entering;
 		entered += stop.kind == STOP_SYSCALL && entering;
 	}
-	return move_batch(in, b, false) < 0 ? lost(in, err) : 0;
+	if (move_batch(in, b, false) < 0)
+		return lost(in, err);
+	fault_results(batch_entry(b, 0), b->count);
+	return 0;
 }
 
 int inject_run_meeting(struct injection *in, struct batch *b, uint32_t index,
@@ -479,7 +489,8 @@ void inject_end(struct injection *in)
 {
 	const unsigned char zeros[CELL_MAX] = {0};
 
-	if (in->cell)
+	/* Who could not be led back still has to come through it, as if we had been killed. */
+	if (in->cell && !in->tid)
 		fd_pwrite(in->mem, zeros, arch_cell_size(), in->cell);
 	in->cell = 0;
 }

@@ -159,5 +159,5 @@ int inject_unmap(struct injection *in, struct error **err);
 /* Registers and mask are the thread's own again; it is stopped where system calls restart. */
 int inject_leave(struct injection *in, struct error **err);
 
-/* The cell's bytes are zero again.  Nobody is in. */
+/* The cell's bytes are zero again, unless a thread is in that could not leave. */
 void inject_end(struct injection *in);

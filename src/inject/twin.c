@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "inject/fault.h"
 #include "inject/trace.h"
 
 /*
@@ -43,8 +44,10 @@ static int load_pair(struct injection *in, uint64_t address, uint64_t flags,
 		.header = {.version = BATCH_VERSION, .count = 2, .signal = (uint32_t)in->doorbell},
 		.entries = {{.nr = SYS_clone, .args = {flags}, .flags = BATCH_CHILD_EXITS}, *second},
 	};
-	int r = fd_pwrite(in->mem, &p, sizeof p, address);
+	int r;
 
+	fault_entries(p.entries, 2);
+	r = fd_pwrite(in->mem, &p, sizeof p, address);
 	return r < 0 ? fail_errno(err, -r, "cannot write into process %d", in->pid)
 		     : inject_aim(in, address, err);
 }
@@ -56,6 +59,7 @@ static int why_no_child(const struct injection *in, uint64_t address, struct err
 
 	if (fd_pread(in->mem, &p, sizeof p, address) != (ssize_t)sizeof p || p.entries[0].ret >= 0)
 		return fail(err, ESRCH, "process %d ended in the middle of it", in->pid);
+	fault_results(p.entries, 2);
 	return fail_errno(err, (int)-p.entries[0].ret, "process %d cannot be cloned", in->pid);
 }
 

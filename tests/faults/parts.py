@@ -15,7 +15,7 @@ MAPPINGS = 2
 # How long a process may take to end, or what was let go is waited for to end after all.
 SETTLED = 0.3
 # After this many failures of one part, more say no more.
-ENOUGH = 20
+ENOUGH = 12
 WORDS = {0: "succeeded", 1: "failed", 3: "refused"}
 
 
@@ -46,7 +46,10 @@ class Part:
 
     def run_faulty(self, number, fault):
         """The tool with a fault at this call: its status is that of the tool, or negative."""
-        outcome = self.scene.run(self.command(), ["--at", str(number), *fault])
+        if fault[0] == "--inside":
+            outcome = self.scene.run_inside(self.command(), number, fault[1])
+        else:
+            outcome = self.scene.run(self.command(), ["--at", str(number), *fault])
         if fault[0] == "--kill":
             self.count("killed" if outcome.status < 0 else "ended before")
             return outcome
@@ -72,6 +75,12 @@ class Part:
         self.count("killed" if process.returncode < 0 else "ended before")
         with open(os.path.join(self.scene.folder, "said")) as said:
             self.after_kill(process.returncode, said.read())
+
+    def calls_inside(self):
+        self.prepare()
+        outcome = self.scene.run_inside(self.command(), 1 << 30, 0)
+        self.after(outcome)
+        return outcome.calls
 
     def prepare(self):
         """Before each attempt."""
@@ -132,11 +141,11 @@ class Checkpoint(Part):
     def after(self, outcome):
         self.after_kill(outcome.status, outcome.said)
 
-    def after_kill(self, status, _said):
+    def after_kill(self, status, said):
         scene = self.scene
         images = [name for name in scene.left_images() if name != "base"]
         # Killed or failed behind the last step: it must be whole.
-        if images == ["image"] and status != 0 and status >= 0 and not self.kills:
+        if images == ["image"] and status > 0 and "is complete" not in said:
             raise Failure("there is an image of a failed checkpoint")
         if images == ["image"]:
             self.verify(scene.image())
@@ -151,7 +160,7 @@ class Checkpoint(Part):
         scene.victim.check()
         scene.expect_nothing_left()
         left = max(each[1] for each in scene.victim.fields())
-        if left > (MAPPINGS if status else 0):
+        if left > MAPPINGS:
             raise Failure(f"{left} mappings were left behind")
         if left:
             self.count("with a mapping left")
@@ -260,7 +269,9 @@ def attempts(part, calls, options):
         return
     faults = {"kill": [("kill", ["--kill"])], "short": [("short", ["--short"])],
               "errno": [(name, ["--errno", str(getattr(errno, name))])
-                        for name in options.errno or ERRORS]}[way]
+                        for name in options.errno or ERRORS],
+              "inside": [(name, ["--inside", str(getattr(errno, name))])
+                         for name in options.errno or ERRORS]}[way]
     for name, fault in faults:
         first = max(options.first, part.dice.randrange(options.every) + 1)
         for number in range(first, min(calls, options.last) + 1, options.every):
@@ -275,6 +286,8 @@ def run_part(plan, machine, programs, isolated, options, failures):
         part = kind(plan, scene, options, random.Random(options.seed))
         part.failures = failures
         calls = part.whole()
+        if plan.way == "inside":
+            calls = part.calls_inside()
         for label, what, arguments in attempts(part, calls, options):
             if not part.attempt(label, what, *arguments):
                 break

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-EVERY_WAY = ("kill", "errno", "short")
+EVERY_WAY = ("kill", "errno", "short", "inside")
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ PLANS = [
     *plans("checkpoint-tree-kill", ("kill",), NONE, ["--kill"], victim=(512, 2)),
     *plans("restore", (*EVERY_WAY, "random"), NONE),
     *plans("restore", ("kill",), ("cap", "root")),
-    *plans("restore-private", ("kill", "errno"), NONE, ["--pid=private"]),
+    *plans("restore-private", ("kill", "errno", "inside"), NONE, ["--pid=private"]),
     *plans("restore-new", ("kill",), NONE, ["--pid=new"]),
-    *plans("restore-clone", ("kill", "errno"), NONE, ["--clone", "3"]),
-    *plans("restore-lazy", ("kill", "errno"), ("root",), ["--lazy"], victim=(16384,)),
-    *plans("restore-large", ("kill", "errno", "short"), NONE, victim=(16384,)),
+    *plans("restore-clone", ("kill", "errno", "inside"), NONE, ["--clone", "3"]),
+    *plans("restore-lazy", ("kill", "errno", "inside"), ("root",), ["--lazy"], victim=(16384,)),
+    *plans("restore-large", EVERY_WAY, NONE, victim=(16384,)),
     *plans("restore-tree", (*EVERY_WAY, "random"), NONE, victim=(512, 2)),
     *plans("restore-tree", ("kill",), ("cap",), victim=(512, 2)),
 ]

@@ -11,6 +11,8 @@ What there is stands in plans.py, and is named OPERATION WAY LEVEL:
   random   ... from outside, at random times
   errno    each of its system calls fails in turn, with each of several errors
   short    each transfers less than was asked for
+  inside   each of the calls that it makes in the program fails, with each of several errors;
+           takes a build with -Dfaults=true: --faults-build
 
 The program (victim.c) watches itself without pause.  --every N takes each N-th call only, from a place
 of its own in each run (--seed).  Ends as tests/run.py does; before that, one line says for each part
@@ -35,13 +37,16 @@ from faults.scene import apart  # noqa: E402
 from lib.machine import Failure, Machine  # noqa: E402
 
 
-def copy_programs(machine, build):
+def copy_programs(machine, build, faults_build=None):
     """Where an ordinary user can read them."""
     programs = {}
-    for name, path in (("stasis", "cli/stasis"), ("step", "tests/faults-step"),
-                       ("victim", "tests/faults-victim")):
+    paths = {name: os.path.join(build, path) for name, path in (
+        ("stasis", "cli/stasis"), ("step", "tests/faults-step"), ("victim", "tests/faults-victim"))}
+    if faults_build:
+        paths["failing"] = os.path.join(faults_build, "cli/stasis")
+    for name, path in paths.items():
         programs[name] = os.path.join(machine.folder("faults", name), name)
-        shutil.copy(os.path.join(build, path), programs[name])
+        shutil.copy(path, programs[name])
         os.chmod(programs[name], 0o755)
     return programs
 
@@ -50,11 +55,13 @@ def run_all(options, isolated):
     machine = Machine()
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     try:
-        programs = copy_programs(machine, options.build)
+        programs = copy_programs(machine, options.build, options.faults_build)
         for plan in PLANS:
             if not re.search(options.k, plan.label):
                 continue
             obstacle = machine.level_obstacle(plan.level)
+            if plan.way == "inside" and not options.faults_build:
+                obstacle = "needs --faults-build"
             if obstacle:
                 print(f"skipped {plan.label}: {obstacle}", flush=True)
                 counts["skipped"] += 1
@@ -78,6 +85,7 @@ def run_all(options, isolated):
 def main():
     parser = argparse.ArgumentParser(description="Faults while a program is saved or restored.")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--faults-build")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--random", type=int, default=2000)
     parser.add_argument("--errno", action="append", choices=ERRORS)

@@ -165,27 +165,48 @@ class Scene:
         except OSError:
             return ""
 
-    def start(self, arguments, fault=None, said=None):
-        """The tool with these arguments; fault: of step.c, which then runs it."""
-        said = said or os.path.join(self.folder, "said")
-        argv = [self.programs["stasis"], *arguments]
+    def start(self, arguments, fault=None, inside=None):
+        """
+        The tool with these arguments.  fault: of step.c, which then runs it.  inside: number and
+        errno of a call that it makes in the program.
+        """
+        said, report = (os.path.join(self.folder, name) for name in ("said", "report"))
+        argv = [self.programs["failing" if inside else "stasis"], *arguments]
+        env = {"STASIS_FAULT": inside, "STASIS_FAULT_REPORT": report} if inside else None
+        if os.path.exists(report):
+            os.unlink(report)
         if fault is not None:
-            report = os.path.join(self.folder, "report")
-            if os.path.exists(report):
-                os.unlink(report)
             argv = [self.programs["step"], *fault, "--report", report, "--", *argv]
         with open(said, "wb") as out:
             process = self.machine.start(self.level, argv, cwd=self.folder, stdout=out,
-                                         capability=True)
+                                         env=env, capability=True)
         self.known[process.pid] = process
         return process
 
-    def run(self, arguments, fault=(), timeout=60):
+    def finish(self, process, timeout, what):
+        try:
+            return self.machine.wait(process, timeout, what)
+        finally:
+            if process.poll() is None:
+                # step.c takes the tool with it.
+                process.kill()
+                process.wait()
+            del self.known[process.pid]
+
+    def run_inside(self, arguments, number, error, timeout=20):
+        """A call in the program fails.  Outcome.calls: how many there were up to that one."""
+        process = self.start(arguments, None, f"{number} {error}")
+        status = self.finish(process, timeout, "stasis " + arguments[0])
+        numbers = [int(word) for word in re.findall(r"=(\d+)",
+                                                    tail(os.path.join(self.folder, "report")))]
+        return Outcome(status, tail(os.path.join(self.folder, "said")), numbers[0] if numbers else 0,
+                       numbers[2] if len(numbers) > 2 else -1)
+
+    def run(self, arguments, fault=(), timeout=20):
         """The same to its end.  fault None: without step.c, and no calls are counted."""
         said, report = (os.path.join(self.folder, name) for name in ("said", "report"))
         process = self.start(arguments, fault)
-        status = self.machine.wait(process, timeout, "stasis " + arguments[0])
-        del self.known[process.pid]
+        status = self.finish(process, timeout, "stasis " + arguments[0])
         if fault is None:
             return Outcome(status, tail(said), 0, -1)
         found = REPORT.match(tail(report))

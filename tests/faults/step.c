@@ -44,7 +44,8 @@ struct plan {
 /* A thread of the command: is it within a call, and what shall the call return? */
 struct thread {
 	pid_t tid;
-	bool inside, forged, yielded;
+	bool inside, forged, yielded, changed;
+	struct user_regs_struct before; /* of a call whose arguments were changed */
 };
 
 struct run {
@@ -208,8 +209,9 @@ static void enter_call(struct run *r, struct thread *t)
 			break;
 		/* This one has no errors: it did not work when the break is where it was. */
 		if (r->hit == SYS_brk) {
+			t->before = regs;
+			t->changed = true;
 			regs.rdi = 0;
-			r->done = true;
 		} else {
 			regs.orig_rax = (unsigned long)-1;
 			t->forged = true;
@@ -217,9 +219,10 @@ static void enter_call(struct run *r, struct thread *t)
 		ptrace(PTRACE_SETREGS, t->tid, 0, &regs);
 		break;
 	case FAULT_SHORT:
+		t->before = regs;
+		t->changed = true;
 		make_short(&regs);
 		ptrace(PTRACE_SETREGS, t->tid, 0, &regs);
-		r->done = true;
 		break;
 	case FAULT_NONE:
 		break;
@@ -230,11 +233,19 @@ static void leave_call(struct run *r, struct thread *t)
 {
 	struct user_regs_struct regs;
 
-	if (!t->forged || ptrace(PTRACE_GETREGS, t->tid, 0, &regs) < 0)
+	if ((!t->forged && !t->changed) || ptrace(PTRACE_GETREGS, t->tid, 0, &regs) < 0)
 		return;
-	t->forged = false;
+	/* A call leaves its arguments as they are, and whoever makes it counts on that. */
+	if (t->changed) {
+		regs.rdi = t->before.rdi;
+		regs.rdx = t->before.rdx;
+		regs.r10 = t->before.r10;
+		regs.r8 = t->before.r8;
+	} else {
+		regs.rax = (unsigned long)-r->plan.error;
+	}
+	t->forged = t->changed = false;
 	r->done = true;
-	regs.rax = (unsigned long)-r->plan.error;
 	ptrace(PTRACE_SETREGS, t->tid, 0, &regs);
 }
 
