@@ -41,7 +41,7 @@ test-kernels: setup-kernels
 # Hostile input for everything that reads it: make fuzz FUZZSECONDS=3600 TARGET=load JOBS=4.
 FUZZSECONDS ?= 60
 FUZZFLAGS = --seconds $(FUZZSECONDS) $(TARGET:%=--target %) $(JOBS:%=--jobs %)
-FUZZ_OPTIONS = -Dkind_tests=false -Dunit_tests=false
+FUZZ_OPTIONS = -Dkind_tests=false -Dunit_tests=false -Dwerror=false
 fuzz: setup-fuzz
 	@CC=clang tools/build.sh $(BUILD)-fuzz $(FUZZ_OPTIONS) -Dfuzz=libfuzzer \
 		-Db_sanitize=address,undefined -Db_lundef=false

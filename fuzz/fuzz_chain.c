@@ -137,10 +137,12 @@ static void restore(int fd)
 static void verify(int fd)
 {
 	cleanup_error struct error *err = NULL;
+	struct image_identity identity;
+	struct image_stats stats;
 	char path[64];
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (engine_verify(path, NULL, NULL, &err) < 0 && error_count(err) == 0)
+	if (engine_verify(path, &stats, &identity, &err) < 0 && error_count(err) == 0)
 		abort();
 }
 

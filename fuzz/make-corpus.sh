@@ -73,6 +73,7 @@ for name in fd_pipe fd_memfd_seals tree_cow; do
 	"$trim" 1 20000 "/mnt/images/$name" >"/mnt/raw/reader/$name"
 	"$trim" 1 20000 "/mnt/images/$name" >"/mnt/raw/pump/$name"
 done
+for first in 1 3 5 9; do "$trim" --large $first >"/mnt/raw/pump/large-$first"; done
 "$trim" 1 30000 /mnt/images/third /mnt/images/second /mnt/images/whole >/mnt/raw/chain/three
 "$trim" 1 30000 /mnt/images/third /mnt/images/whole >/mnt/raw/chain/gap
 "$trim" 1 0 /mnt/images/second /mnt/images/whole >/mnt/raw/chain/empty

@@ -4,9 +4,11 @@
  *
  *	fuzz-trim FIRST-BYTE MEMORY-BYTES IMAGE... > INPUT      one input of all of them
  *	fuzz-trim --records FOLDER IMAGE                        some inputs for each sort of record
+ *	fuzz-trim --large FIRST-BYTE > INPUT                    large memory, compressed to nearly nothing
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <zstd.h>
 
 #include "base/str.h"
 #include "engine/records.h"
@@ -127,12 +129,36 @@ static int make_records(char **argv, struct pieces *p)
 	return 0;
 }
 
+/* Zeros, in frames that several threads share among them. */
+static int make_large(uint8_t first, struct pieces *p)
+{
+	static uint8_t zeros[IMAGE_MAX_RAW], payload[65536];
+	struct output o = output_room((size_t)1 << 20);
+
+	output_add(&o, &first, 1);
+	for (uint64_t i = 0; i < 3; i++) {
+		struct image_memory m = {1, IMAGE_MEMORY_ZSTD, sizeof zeros};
+		struct page_run run = {1, i * sizeof zeros, sizeof zeros};
+		size_t at = IMAGE_MEMORY_PROLOGUE_SIZE + IMAGE_RUN_SIZE;
+
+		image_memory_encode(&m, payload);
+		image_runs_encode(&run, 1, payload + IMAGE_MEMORY_PROLOGUE_SIZE);
+		at += ZSTD_compress(payload + at, sizeof payload - at, zeros, sizeof zeros, 1);
+		p->items[p->count++] = piece_of(IMAGE_TYPE_MEMORY, 0, payload, at);
+	}
+	pieces_join(p, &o);
+	pieces_free(p);
+	return fd_write(STDOUT_FILENO, o.to, o.len) < 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct pieces p;
 
 	if (argc == 4 && strcmp(argv[1], "--records") == 0)
 		return make_records(argv, &p);
+	if (argc == 3 && strcmp(argv[1], "--large") == 0)
+		return make_large((uint8_t)atoi(argv[2]), &p);
 	if (argc >= 4)
 		return make_input(argc, argv, &p);
 	fprintf(stderr, "usage: fuzz-trim FIRST-BYTE MEMORY-BYTES IMAGE...\n");

@@ -63,9 +63,11 @@ class Tool:
         self.unit_folder = copy_programs(build, "unit-", os.path.join(top, self.prefix + "unit"))
         self.kind_folder = copy_programs(build, "kind-", os.path.join(top, self.prefix + "kind"))
         self.soak_folder = copy_programs(build, "soak-", os.path.join(top, self.prefix + "soak"))
+        self.replay_folder = copy_programs(build, "replay-", os.path.join(top, self.prefix + "replay"),
+                                           "fuzz")
         self.source_folder = os.path.join(top, "source")
         if not os.path.exists(self.source_folder):
-            for folder in ("tests", "examples", "include"):
+            for folder in ("tests", "examples", "include", "fuzz"):
                 shutil.copytree(os.path.join(ROOT, folder),
                                 os.path.join(self.source_folder, folder),
                                 ignore=shutil.ignore_patterns("__pycache__"))
@@ -73,9 +75,9 @@ class Tool:
         make_readable(self.prefix_folder)
 
 
-def copy_programs(build, prefix, target):
+def copy_programs(build, prefix, target, below="tests"):
     os.makedirs(target, mode=0o755)
-    folder = os.path.join(build, "tests")
+    folder = os.path.join(build, below)
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         path = os.path.join(folder, name)
         if name.startswith(prefix) and os.path.isfile(path) and os.access(path, os.X_OK):
@@ -154,6 +156,7 @@ def discover(options, machine):
     tests += scripts.discover("real", tool, levels)
     if options.asan_build and not options.asan:
         tests += scripts.discover_units(sanitized)
+        tests += scripts.discover_replays(sanitized)
         tests += kinds.discover(kind_sources, sanitized,
                                 [level for level in levels if level == "none"],
                                 [mode for mode in modes if mode == "move"])

@@ -105,3 +105,13 @@ def discover_units(tool):
             name = os.path.basename(path).removeprefix("unit-")
             tests.append(ScriptTest(f"{tool.prefix}unit/{name}", [path], "none", tool, 120.0))
     return tests
+
+
+def discover_replays(tool):
+    """What the fuzzers found, and where they begin: harmless, again and again."""
+    tests = []
+    for path in sorted(glob.glob(os.path.join(tool.replay_folder, "replay-*"))):
+        name = os.path.basename(path).removeprefix("replay-")
+        inputs = os.path.join(tool.source_folder, "fuzz", "corpus", name)
+        tests.append(ScriptTest(f"{tool.prefix}fuzz/{name}", [path, inputs], "none", tool, 120.0))
+    return tests
