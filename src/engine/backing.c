@@ -41,6 +41,17 @@ static bool maps_as(int fd, const struct vm_area *a)
 	return same;
 }
 
+/* Where stat(2) gives the mapping's device there is no doubt: such a number is one file system's. */
+static bool is_mapped(int fd, const struct vm_area *a)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_ino == a->inode &&
+	    st.st_dev == makedev(a->dev_major, a->dev_minor))
+		return true;
+	return maps_as(fd, a);
+}
+
 /* Opens what a mapping's path names now, if that is still the mapped file; else -1. */
 static int open_mapped_path(const struct vm_area *a)
 {
@@ -53,7 +64,7 @@ static int open_mapped_path(const struct vm_area *a)
 	if (stat(a->path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_ino != a->inode)
 		return -1;
 	fd = open(a->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 || maps_as(fd, a))
+	if (fd < 0 || is_mapped(fd, a))
 		return fd;
 	close(fd);
 	return -1;

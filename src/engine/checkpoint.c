@@ -149,7 +149,7 @@ static int find_root(struct session *s, pid_t pid, struct error **err)
 	if (r == 0 && tree_add(&s->capture.tree, task) < 0)
 		return fail(err, ENOMEM, "out of memory");
 	if (r == 0)
-		return survey_task(task, err);
+		return survey_task(task, NULL, err);
 	error_set_outcome(err ? *err : NULL, OUTCOME_REFUSED);
 	return r;
 }
@@ -319,6 +319,8 @@ static bool choose_how_to_freeze(struct session *s, const struct checkpoint_opti
 
 	if (copied > FREEZE_ROOM_MEMORY && spool_open_beside(&s->spool, o->output) < 0)
 		choose_for_members(s, o, FREEZE_ROOM_MEMORY);
+	else
+		spool_expect(&s->spool, copied * ARCH_PAGE_SIZE);
 	vec_each(m, &s->members)
 		if (m->memory)
 			return m->freeze == FREEZE_HOLD;

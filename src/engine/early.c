@@ -10,8 +10,9 @@
 
 /* Pages in memory below which smaps is read in no time. */
 #define LARGE 8192
-/* A tree that is larger than this is looked at when it is stopped. */
+/* A tree with more processes, or with threads beside them, is looked at when it is stopped. */
 #define MEMBERS 256
+#define THREADS 256
 
 /* Flags that a clone does not have, or that mean nothing to an image. */
 #define FLAGS_OF_ONE                                                                        \
@@ -47,18 +48,19 @@ static void add(struct early_list *l, pid_t pid)
 		maps_free(&m->areas);
 }
 
-static void add_children(struct early_list *l, pid_t pid)
+static void add_children(struct early_list *l, pid_t pid, size_t *threads)
 {
 	cleanup_free char *path = str_format("/proc/%d/task", pid);
 	DIR *dir = path ? opendir(path) : NULL;
 	struct dirent *e;
 
-	while (dir && (e = readdir(dir))) {
+	while (dir && *threads < THREADS + MEMBERS && (e = readdir(dir))) {
 		cleanup_free char *name = str_format("%s/children", e->d_name), *text = NULL;
 		char *rest = NULL, *word;
 
 		if (e->d_name[0] == '.' || !name || fd_slurp(dirfd(dir), name, &text) < 0)
 			continue;
+		++*threads;
 		for (word = strtok_r(text, " \n", &rest); word && l->list.count < MEMBERS;
 		     word = strtok_r(NULL, " \n", &rest))
 			add(l, (pid_t)atoi(word));
@@ -69,9 +71,11 @@ static void add_children(struct early_list *l, pid_t pid)
 
 void early_look(struct early_list *l, pid_t root, bool only)
 {
+	size_t threads = 0;
+
 	add(l, root);
 	for (size_t i = 0; !only && i < l->list.count && l->list.count < MEMBERS; i++)
-		add_children(l, l->list.items[i].pid);
+		add_children(l, l->list.items[i].pid, &threads);
 }
 
 void early_free(struct early_list *l)
@@ -107,13 +111,23 @@ static void take_details(struct vm_area *to, const struct vm_area *from)
 	to->flags = from->flags;
 }
 
-bool early_apply(const struct early_list *l, pid_t pid, struct vm_areas *areas)
+static const struct early_maps *find(const struct early_list *l, pid_t pid)
 {
-	const struct early_maps *m = NULL;
-
 	vec_each(it, &l->list)
 		if (it->pid == pid && it->areas.list.count)
-			m = it;
+			return it;
+	return NULL;
+}
+
+bool early_has(const struct early_list *l, pid_t pid)
+{
+	return find(l, pid);
+}
+
+bool early_apply(const struct early_list *l, pid_t pid, struct vm_areas *areas)
+{
+	const struct early_maps *m = find(l, pid);
+
 	if (!m)
 		return false;
 	for (size_t i = 0; i < areas->list.count; i++) {

@@ -28,6 +28,9 @@ struct early_list {
 void early_look(struct early_list *l, pid_t root, bool only);
 void early_free(struct early_list *l);
 
+/* Its mappings were read. */
+bool early_has(const struct early_list *l, pid_t pid);
+
 /*
  * areas are of /proc/PID/maps: they get what was known of the same ones before.  False: there is
  * one of which nothing was known.

@@ -17,6 +17,7 @@ struct frame_fill {
 	struct image_writer *w;
 	const struct checkpoint_options *options;
 	unsigned char *buf;
+	unsigned char *elsewhere; /* where its bytes stand, if not in buf */
 	size_t used;
 	struct page_run runs[IMAGE_MAX_RUNS];
 	size_t count;
@@ -42,10 +43,11 @@ static int begin_frames(struct frame_fill **ret, struct image_writer *w,
 
 static int flush_frame(struct frame_fill *f, struct error **err)
 {
-	int r = f->count ? image_writer_pages(f->w, f->runs, f->count, NULL, err) : 0;
+	int r = f->count ? image_writer_pages(f->w, f->runs, f->count, f->elsewhere, err) : 0;
 
 	if (r == 0 && f->count)
 		f->buf = image_writer_buffer(f->w);
+	f->elsewhere = NULL;
 	f->used = 0;
 	f->count = 0;
 	if (!f->buf)
@@ -61,20 +63,21 @@ static bool is_zero(const unsigned char *page)
 }
 
 /*
- * The bytes of (object, offset) were read to the end of the frame's buffer: they become
- * runs, without the pages that are zero.  The caller saw to it that there is room.
+ * The bytes of (object, offset) stand behind those of the frame: they become runs, without
+ * the pages that are zero.  The caller saw to it that there is room.
  */
-static void add_pages(struct frame_fill *f, uint64_t object, uint64_t offset, size_t size)
+static void add_pages(struct frame_fill *f, uint64_t object, uint64_t offset, size_t size,
+		      unsigned char *from)
 {
-	unsigned char *from = f->buf + f->used;
+	unsigned char *frame = f->elsewhere ? f->elsewhere : f->buf;
 
 	for (size_t at = 0; at < size; at += ARCH_PAGE_SIZE) {
 		struct page_run *last = f->count ? &f->runs[f->count - 1] : NULL;
 
 		if (!f->keep_zeros && is_zero(from + at))
 			continue;
-		if (f->buf + f->used != from + at)
-			memmove(f->buf + f->used, from + at, ARCH_PAGE_SIZE);
+		if (frame + f->used != from + at)
+			memmove(frame + f->used, from + at, ARCH_PAGE_SIZE);
 		f->used += ARCH_PAGE_SIZE;
 		if (last && last->object == object && last->offset + last->length == offset + at)
 			last->length += ARCH_PAGE_SIZE;
@@ -98,17 +101,41 @@ typedef int read_fn(const void *source, uint64_t offset, void *buf, size_t size)
 static int write_range(struct frame_fill *f, uint64_t object, uint64_t start, uint64_t end,
 		       read_fn *read, const void *source, struct error **err)
 {
-	while (start < end) {
+	int r = f->elsewhere ? flush_frame(f, err) : 0;
+
+	while (start < end && r == 0) {
 		size_t size = end - start < frame_room(f) ? end - start : frame_room(f);
-		int r = size ? read(source, start, f->buf + f->used, size) : flush_frame(f, err);
+
+		r = size ? read(source, start, f->buf + f->used, size) : flush_frame(f, err);
 
 		if (r < 0)
 			return r;
 		if (size)
-			add_pages(f, object, start, size);
+			add_pages(f, object, start, size, f->buf + f->used);
 		start += size;
 	}
-	return 0;
+	return r;
+}
+
+/* Its bytes are in memory already, behind those of the frame, which is made there. */
+static int write_near(struct frame_fill *f, uint64_t object, struct page_range range,
+		      unsigned char *bytes, struct error **err)
+{
+	int r = f->elsewhere ? 0 : flush_frame(f, err);
+
+	while (range.start < range.end && r == 0) {
+		size_t left = range.end - range.start, room = frame_room(f);
+		size_t size = left < room ? left : room;
+
+		if (!f->elsewhere)
+			f->elsewhere = bytes;
+		add_pages(f, object, range.start, size, bytes);
+		bytes += size;
+		range.start += size;
+		if (!frame_room(f))
+			r = flush_frame(f, err);
+	}
+	return r;
 }
 
 /* An address space that is being written. */
@@ -128,9 +155,11 @@ static int write_pages(struct frame_fill *f, const struct space_fill *s, uint64_
 		       uint64_t end, struct error **err)
 {
 	uint64_t object = MEMORY_OBJECT(s->task->ns_pid);
-	int r = s->by_scribe ? scribe_add(s->scribe, object, (struct page_range){start, end},
-				       f->keep_zeros, err)
-			  : write_range(f, object, start, end, source_read, s->source, err);
+	const struct page_range range = {start, end};
+	unsigned char *near = s->by_scribe ? NULL : source_near(s->source, range);
+	int r = s->by_scribe ? scribe_add(s->scribe, object, range, f->keep_zeros, err)
+		: near	     ? write_near(f, object, range, near, err)
+			     : write_range(f, object, start, end, source_read, s->source, err);
 
 	if (r == 0 || (err && *err))
 		return r;

@@ -83,7 +83,7 @@ static int copy_new(struct copying *c, uint64_t start, uint64_t end)
 
 	if (!new)
 		return start < end ? -ENOMEM : 0;
-	*new = (struct spooled){start, end, c->spool->used};
+	*new = (struct spooled){start, end, c->spool->used, false};
 	c->spool->used += end - start;
 	return copy_to(c, start, end, new->at);
 }
@@ -117,9 +117,9 @@ static int forget(struct spooled_list *have, uint64_t start, uint64_t end)
 
 	vec_each(it, &have->list) {
 		const struct spooled parts[] = {
-			{it->start, it->end < start ? it->end : start, it->at},
+			{it->start, it->end < start ? it->end : start, it->at, false},
 			{it->start > end ? it->start : end, it->end,
-			 it->at + (it->start > end ? 0 : end - it->start)},
+			 it->at + (it->start > end ? 0 : end - it->start), false},
 		};
 
 		for (size_t i = 0; i < 2; i++) {

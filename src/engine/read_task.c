@@ -103,9 +103,9 @@ static void recover_threads(struct task *task)
 static int read_identity(struct task *task, const struct proc_status *st, struct error **err)
 {
 	cleanup_free char *text = NULL;
-	ssize_t n = task_slurp_record(task, "stat", &text);
+	ssize_t n = task->stat_known ? 0 : task_slurp_record(task, "stat", &text);
 
-	if (n < 0 || stat_parse(text, (size_t)n, &task->stat) < 0)
+	if (n < 0 || (text && stat_parse(text, (size_t)n, &task->stat) < 0))
 		return fail(err, ESRCH, "process %d has ended", task->pid);
 	task->ns_pid = last_of(&st->ns_tgid, task->pid);
 	task->ns_pgid = last_of(&st->ns_pgid, 0);
@@ -142,7 +142,7 @@ static int read_mappings(struct task *task, const struct early_list *early, stru
 	int r = 0;
 
 	/* A clone's memory is not locked, and would not confirm that. */
-	if (early->list.count && !task_leader(task)->status.vm_locked) {
+	if (early_has(early, task->pid) && !task_leader(task)->status.vm_locked) {
 		r = read_areas(task, "maps", err);
 		task->early = r == 0 && early_apply(early, task->pid, &task->areas);
 		if (r == 0 && !task->early)

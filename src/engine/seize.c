@@ -412,7 +412,7 @@ static int adopt(struct hunt *h, pid_t pid, struct error **err)
 		r = -ESRCH;
 	if (r == 0) {
 		task->zombie = st.state == 'Z' && st.num_threads <= 1;
-		r = st.state == 'X' ? -ESRCH : task->zombie ? 0 : survey_task(task, &inner);
+		r = st.state == 'X' ? -ESRCH : task->zombie ? 0 : survey_task(task, &st, &inner);
 	}
 	if (r == 0) {
 		error_free(inner);
@@ -509,9 +509,9 @@ static void find_parents(struct tree *tree)
 {
 	for (size_t i = 1; i < tree->tasks.count;) {
 		struct task *task = tree->tasks.items[i];
-		struct proc_stat st;
 
-		task->parent = read_stat(task, "stat", &st) ? tree_find(tree, st.ppid) : NULL;
+		task->stat_known = read_stat(task, "stat", &task->stat);
+		task->parent = task->stat_known ? tree_find(tree, task->stat.ppid) : NULL;
 		if (task->parent) {
 			i++;
 			continue;

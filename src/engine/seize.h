@@ -15,7 +15,7 @@
  * Who can never be checkpointed, and why, without stopping anybody: no such
  * process, a kernel thread, a zombie, another user's, one that is traced, ...
  */
-int survey_task(const struct task *task, struct error **err);
+int survey_task(const struct task *task, const struct proc_stat *stat, struct error **err);
 
 /* What a running target may change until it is stopped: namespaces, rights.  Adds obstacles. */
 void survey_stopped(const struct task *task, const struct namespaces *ours, struct error **err);

@@ -53,6 +53,11 @@ void source_of_spool(struct page_source *ret, const struct spool *spool,
 	ret->spooled = list;
 }
 
+unsigned char *source_near(const struct page_source *s, struct page_range range)
+{
+	return s->pid ? NULL : spool_near(s->spool, s->spooled, range.start, range.end);
+}
+
 void source_close(struct page_source *s)
 {
 	close_fdp(&s->mem);

@@ -33,6 +33,9 @@ int area_part_pages(int pagemap, const Rec__Area *a, struct page_range part,
 /* Those of them that were not written since they were protected by a userfaultfd. */
 int area_clean_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret);
 
+/* The bytes of the range, where they are in memory already and may be changed; else NULL. */
+unsigned char *source_near(const struct page_source *s, struct page_range range);
+
 /* Reads pages whatever their protection, and leaves them shared with whom they are: 0 or -errno. */
 int source_read(const void *source, uint64_t address, void *buf, size_t size);
 /* The same of a process, and of pages that are known to be shared or few: with one call. */

@@ -6,11 +6,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "arch/arch.h"
 #include "base/fd.h"
 #include "base/str.h"
 
 #define CHUNK ((size_t)256 << 10)
 #define SMALL_CONTENTS (UINT64_C(8) << 20)
+#define NEAR_MAX (UINT64_C(4) << 20)
+#define HUGE_PAGE ((size_t)2 << 20)
 
 static int open_spool(struct spool *s)
 {
@@ -32,6 +35,38 @@ int spool_open_beside(struct spool *s, const char *image)
 	if (s->fd < 0)
 		r = -errno;
 	return r < 0 && open_spool(s) < 0 ? -ENOMEM : r;
+}
+
+void spool_expect(struct spool *s, uint64_t bytes)
+{
+	/* One huge page takes less time to get than a quarter of it in small ones. */
+	bool huge = bytes >= HUGE_PAGE / 4;
+	uint64_t unit = huge ? HUGE_PAGE : ARCH_PAGE_SIZE;
+
+	if (s->near || s->fd >= 0 || bytes == 0)
+		return;
+	bytes = (bytes + unit - 1) / unit * unit;
+	s->near_size = bytes < NEAR_MAX ? bytes : NEAR_MAX;
+	s->near = aligned_alloc(unit, s->near_size);
+	if (!s->near)
+		s->near_size = 0;
+	else if (huge)
+		madvise(s->near, s->near_size, MADV_HUGEPAGE);
+}
+
+static bool fits_near(const struct spool *s, struct page_range range)
+{
+	return range.end - range.start <= s->near_size - s->near_used;
+}
+
+static int add_near(struct spool *s, struct page_range range, spool_read_fn *read,
+		    const void *source, struct spooled *ret)
+{
+	size_t size = range.end - range.start;
+
+	*ret = (struct spooled){range.start, range.end, s->near_used, true};
+	s->near_used += size;
+	return read(source, range.start, s->near + ret->at, size);
 }
 
 /* Pages that stand alone are read one by one, and written many at a time. */
@@ -69,32 +104,42 @@ static int gather(struct gathering *g, struct page_range range, spool_read_fn *r
 	return r;
 }
 
+static int add_far(struct spool *s, struct gathering **g, struct page_range range,
+		   spool_read_fn *read, const void *source, struct spooled *ret)
+{
+	int r = open_spool(s);
+
+	if (r == 0 && !*g) {
+		*g = malloc(sizeof **g);
+		if (!*g)
+			return -ENOMEM;
+		(*g)->spool = s;
+		(*g)->used = 0;
+	}
+	if (r < 0)
+		return r;
+	*ret = (struct spooled){range.start, range.end, s->used + (*g)->used, false};
+	return gather(*g, range, read, source);
+}
+
 int spool_add(struct spool *s, struct spooled_list *list, const struct page_ranges *ranges,
 	      spool_read_fn *read, const void *source)
 {
-	struct gathering *g;
-	int r;
+	struct gathering *g = NULL;
+	int r = 0;
 
-	if (!ranges->list.count)
-		return 0;
-	g = malloc(sizeof *g);
-	r = g ? open_spool(s) : -ENOMEM;
-	if (g) {
-		g->spool = s;
-		g->used = 0;
-	}
 	for (size_t i = 0; i < ranges->list.count && r == 0; i++) {
 		struct page_range range = ranges->list.items[i];
 		struct spooled *new = vec_push(&list->list);
 
 		if (!new)
 			r = -ENOMEM;
-		if (r == 0)
-			*new = (struct spooled){range.start, range.end, s->used + g->used};
-		if (r == 0)
-			r = gather(g, range, read, source);
+		else if (fits_near(s, range))
+			r = add_near(s, range, read, source, new);
+		else
+			r = add_far(s, &g, range, read, source, new);
 	}
-	if (r == 0)
+	if (r == 0 && g)
 		r = write_gathered(g);
 	free(g);
 	return r;
@@ -115,21 +160,46 @@ size_t spool_find(const struct spooled_list *list, uint64_t address)
 	return lo;
 }
 
+unsigned char *spool_near(const struct spool *s, const struct spooled_list *list,
+			  uint64_t start, uint64_t end)
+{
+	size_t i = spool_find(list, start);
+	const struct spooled *it = i < list->list.count ? &list->list.items[i] : NULL;
+
+	return it && it->near && it->start <= start && end <= it->end
+		       ? s->near + it->at + (start - it->start)
+		       : NULL;
+}
+
+static int read_one(const struct spool *s, const struct spooled *it, uint64_t address, void *buf,
+		    size_t size)
+{
+	uint64_t at = it->at + (address - it->start);
+	ssize_t n;
+
+	if (it->near) {
+		memcpy(buf, s->near + at, size);
+		return 0;
+	}
+	n = fd_pread(s->fd, buf, size, at);
+	return n == (ssize_t)size ? 0 : n < 0 ? (int)n : -EIO;
+}
+
 int spool_read(const struct spool *s, const struct spooled_list *list, uint64_t address, void *buf,
 	       size_t size)
 {
 	for (size_t i = spool_find(list, address); size && i < list->list.count; i++) {
 		const struct spooled *it = &list->list.items[i];
 		uint64_t end = address + size < it->end ? address + size : it->end;
-		ssize_t n;
+		int r;
 
 		if (address < it->start)
 			break;
-		n = fd_pread(s->fd, buf, end - address, it->at + (address - it->start));
-		if (n != (ssize_t)(end - address))
-			return n < 0 ? (int)n : -EIO;
-		buf = (char *)buf + n;
-		size -= (size_t)n;
+		r = read_one(s, it, address, buf, end - address);
+		if (r < 0)
+			return r;
+		buf = (char *)buf + (end - address);
+		size -= end - address;
 		address = end;
 	}
 	return size ? -EFAULT : 0;
@@ -210,5 +280,6 @@ bool spool_contents(struct spool *s, struct capture *c)
 void spool_close(struct spool *s)
 {
 	close_fdp(&s->fd);
-	s->used = 0;
+	free(s->near);
+	*s = SPOOL_NONE;
 }

@@ -94,22 +94,28 @@ static void refuse_owner(const struct task *task, const struct proc_status *st, 
 		       "the kernel does not let you look into it");
 }
 
-int survey_task(const struct task *task, struct error **err)
+static int read_stat(const struct task *task, struct proc_stat *ret)
 {
-	cleanup_free char *text = NULL, *stat_text = NULL;
+	cleanup_free char *text = NULL;
+	ssize_t n = task_slurp_record(task, "stat", &text);
+
+	return n < 0 ? (int)n : stat_parse(text, (size_t)n, ret);
+}
+
+int survey_task(const struct task *task, const struct proc_stat *stat, struct error **err)
+{
+	cleanup_free char *text = NULL;
 	struct proc_status st __attribute__((cleanup(status_free))) = {0};
-	struct proc_stat stat;
+	struct proc_stat own;
 	struct error *found = NULL;
 	ssize_t n = task_slurp_record(task, "status", &text);
-	ssize_t m = task_slurp_record(task, "stat", &stat_text);
-	int r;
+	int r = stat ? 0 : read_stat(task, &own);
 
-	if (n < 0 || m < 0 || status_parse(text, (size_t)n, &st) < 0 ||
-	    stat_parse(stat_text, (size_t)m, &stat) < 0)
+	if (n < 0 || r < 0 || status_parse(text, (size_t)n, &st) < 0)
 		return refuse(err, ESRCH, NULL, "there is no process %d", task->pid);
 	if (task->pid == getpid())
 		return refuse(err, EINVAL, NULL, "%d is this program itself", task->pid);
-	if (stat.flags & PROC_STAT_KTHREAD)
+	if ((stat ? stat : &own)->flags & PROC_STAT_KTHREAD)
 		return refuse(err, EINVAL, NULL, "%d (%s) is a kernel thread", task->pid, st.name);
 	if (st.state == 'Z' && st.threads > 1)
 		return refuse(err, ENOTSUP, NULL,

@@ -122,7 +122,7 @@ int watch_tree(pid_t pid, bool only, struct tracked *ret, struct error **err)
 	if (r == 0 && tree_add(&tree, task) < 0)
 		return fail(err, ENOMEM, "out of memory");
 	if (r == 0)
-		r = survey_task(task, err);
+		r = survey_task(task, NULL, err);
 	if (r == 0) {
 		early_look(&early, pid, only);
 		r = seize_tree(&tree, only, &began, err);

@@ -2,6 +2,7 @@
 #include "kind/sysv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/msg.h>
@@ -12,9 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "priv/priv.h"
 #include "priv/userns.h"
+#include "proc/scan.h"
 
 /* Older headers lack those that ask for no permission (Linux 4.17). */
 #ifndef SHM_STAT_ANY
@@ -177,46 +180,120 @@ static void add_queue(struct sysv_table *t, int id, const struct msqid_ds *d)
 	note_use(t, o, d->msg_lrpid);
 }
 
+/* Each returns the id of what it added; -1: there is none, or not this one (want < 0: any). */
+static int look_at_segment(struct sysv_table *t, int index, int want)
+{
+	struct shmid_ds d;
+	int id = shmctl(index, SHM_STAT_ANY, &d);
+
+	if (id < 0 || (want >= 0 && id != want))
+		return -1;
+	add_segment(t, id, &d);
+	return id;
+}
+
+static int look_at_set(struct sysv_table *t, int index, int want)
+{
+	struct semid_ds d;
+	int id = semctl(index, 0, SEM_STAT_ANY, (union semun){.buf = &d});
+
+	if (id < 0 || (want >= 0 && id != want))
+		return -1;
+	add_set(t, id, &d);
+	return id;
+}
+
+static int look_at_queue(struct sysv_table *t, int index, int want)
+{
+	struct msqid_ds d;
+	int id = msgctl(index, MSG_STAT_ANY, &d);
+
+	if (id < 0 || (want >= 0 && id != want))
+		return -1;
+	add_queue(t, id, &d);
+	return id;
+}
+
+/* The objects of one type in this namespace. */
+struct shelf {
+	const char *list; /* of the kernel's, readable for all */
+	int (*look_at)(struct sysv_table *t, int index, int want);
+	int used, last; /* how many there are, and the highest index */
+};
+
+/* An id is the index and, above it, how often that was given away; ipcmni_extend moves the limit. */
+static void look_up(struct sysv_table *t, const struct shelf *shelf, int id)
+{
+	if (shelf->look_at(t, id & 0x7fff, id) < 0)
+		shelf->look_at(t, id & 0xffffff, id);
+}
+
+/* Each line but the first begins with the key and the id. */
+static void look_at_line(struct sysv_table *t, const struct shelf *shelf, struct scan line)
+{
+	int id;
+
+	scan_signed(&line);
+	id = scan_int(&line);
+	if (!line.bad && id >= 0)
+		look_up(t, shelf, id);
+}
+
+static void look_at_listed(struct sysv_table *t, const struct shelf *shelf, int list)
+{
+	char text[4096];
+	size_t kept = 0;
+	ssize_t n;
+
+	while ((n = read(list, text + kept, sizeof text - kept)) > 0) {
+		struct scan rest = scan_of(text, kept + (size_t)n), line;
+
+		while (memchr(rest.at, '\n', scan_left(&rest)) && scan_line(&rest, &line))
+			look_at_line(t, shelf, line);
+		kept = scan_left(&rest);
+		memmove(text, rest.at, kept);
+	}
+}
+
+/*
+ * Indices are given out in turn: where there once were many objects those that are left
+ * stand far apart, and a list of them is shorter than the way past all.
+ */
+static void look_at_shelf(struct sysv_table *t, const struct shelf *shelf)
+{
+	bool sparse = shelf->last / 4 > shelf->used + 64;
+	cleanup_close int list = sparse && shelf->used ? open(shelf->list, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (list >= 0) {
+		look_at_listed(t, shelf, list);
+		return;
+	}
+	for (int i = 0, seen = 0; i <= shelf->last && seen < shelf->used; i++)
+		seen += shelf->look_at(t, i, -1) >= 0;
+}
+
 static void look_at_segments(struct sysv_table *t)
 {
-	struct shm_info info;
+	struct shm_info info = {0};
 	int last = shmctl(0, SHM_INFO, (struct shmid_ds *)&info);
 
-	for (int i = 0; i <= last; i++) {
-		struct shmid_ds d;
-		int id = shmctl(i, SHM_STAT_ANY, &d);
-
-		if (id >= 0)
-			add_segment(t, id, &d);
-	}
+	look_at_shelf(t, &(struct shelf){"/proc/sysvipc/shm", look_at_segment, info.used_ids, last});
 }
 
 static void look_at_sets(struct sysv_table *t)
 {
-	struct seminfo info;
+	struct seminfo info = {0};
 	int last = semctl(0, 0, SEM_INFO, (union semun){.info = &info});
 
-	for (int i = 0; i <= last; i++) {
-		struct semid_ds d;
-		int id = semctl(i, 0, SEM_STAT_ANY, (union semun){.buf = &d});
-
-		if (id >= 0)
-			add_set(t, id, &d);
-	}
+	look_at_shelf(t, &(struct shelf){"/proc/sysvipc/sem", look_at_set, info.semusz, last});
 }
 
 static void look_at_queues(struct sysv_table *t)
 {
-	struct msginfo info;
+	struct msginfo info = {0};
 	int last = msgctl(0, MSG_INFO, (struct msqid_ds *)&info);
 
-	for (int i = 0; i <= last; i++) {
-		struct msqid_ds d;
-		int id = msgctl(i, MSG_STAT_ANY, &d);
-
-		if (id >= 0)
-			add_queue(t, id, &d);
-	}
+	look_at_shelf(t, &(struct shelf){"/proc/sysvipc/msg", look_at_queue, info.msgpool, last});
 }
 
 static int look(void *arg)

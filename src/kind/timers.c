@@ -132,7 +132,10 @@ static int ask_overruns(const struct thread *t, const struct posix_timers *timer
 	return 0;
 }
 
-/* a[0]: the interval timers; a[1]: what POSIX timers have left; a[2]: the first one's two calls. */
+/*
+ * a[0]: the interval timers; a[1]: what POSIX timers have left; a[2]: the first one's two calls; a[3]: how
+ * many there are.
+ */
 static int timers_ask(const struct capture *c, const struct thread *t, struct batch *b,
 		      struct asked *asked)
 {
@@ -150,6 +153,7 @@ static int timers_ask(const struct capture *c, const struct thread *t, struct ba
 		return -E2BIG;
 	asked->a[1] = batch_space(b, timers.list.count * sizeof(struct itimerspec));
 	asked->a[2] = b->count;
+	asked->a[3] = timers.list.count;
 	for (size_t i = 0; i < timers.list.count; i++) {
 		uint64_t id = (uint64_t)timers.list.items[i].id;
 
@@ -313,7 +317,7 @@ static int timers_capture(struct capture *c, const struct thread *t, const struc
 		return fail(err, ENOMEM, "out of memory");
 	m->pid = (uint32_t)t->task->ns_pid;
 	r = capture_interval(m, batch_at(b, asked->a[0]), err);
-	if (r == 0)
+	if (r == 0 && asked->a[3])
 		r = pending_timers(t->task, &timers, err);
 	for (size_t i = 0; i < timers.list.count && r == 0; i++) {
 		Rec__PosixTimer *timer = message_append(&m->posix, &m->n_posix,

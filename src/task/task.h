@@ -70,6 +70,7 @@ struct task {
 	int proc; /* directory descriptor of /proc/PID */
 	int mem;  /* /proc/PID/mem, for reading and writing */
 	struct proc_stat stat;
+	bool stat_known; /* it was read since the tree stands still */
 	struct vm_areas areas;
 	VEC(struct thread *) threads; /* the main one first; owned */
 	VEC(struct slot) slots;       /* by number */

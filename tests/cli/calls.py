@@ -25,8 +25,8 @@ TIMING = {"wait4", "waitid", "sched_yield", "futex", "rt_sigprocmask", "nanoslee
 # What there is many of, how many of it, and what is allowed for each piece: calls of ptrace(2), opened
 # files, comparisons by kcmp(2) (which grow with the logarithm, and with luck), all other calls.
 BOUNDS = (
-    ("threads", 160, 16, 4, 4, 37.5),
-    ("processes", 24, 36, 31, 60, 292),
+    ("threads", 640, 16, 4, 4, 39),
+    ("processes", 24, 36, 31, 60, 249),
     ("mappings", 1024, 0, 0, 0, 1),
     ("files", 160, 0, 2, 16, 14),
     ("events", 160, 0, 1, 1, 9),
