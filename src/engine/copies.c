@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "engine/work.h"
+#include "kind/kind.h"
 
 struct copies {
 	struct template template;
@@ -21,6 +22,11 @@ static int refuse_what_is_not_cloned(const struct rebuild *r, struct error **err
 			return refuse(err, ENOTSUP, "restore it without --clone",
 				      "the program has private memory in pages of hugetlbfs, of which "
 				      "the kernel does not promise each copy its own");
+	vec_each(f, &r->files)
+		if (f->kind->file->stays)
+			return refuse(err, ENOTSUP, "restore it without --clone",
+				      "the program has an open file (%s) that the kernel lets nobody "
+				      "hand to a copy", f->kind->name);
 	return 0;
 }
 

@@ -178,9 +178,8 @@ static struct remedy particular(const struct facts *f, enum priv_op op)
 	case PRIV_SET_MM_MAP:
 		return configure(f, SETTING_CONFIG_CHECKPOINT_RESTORE);
 	case PRIV_KERNEL_FAULTS:
-		return fixed("sudo sysctl vm.unprivileged_userfaultfd=1",
-			     "any program can hold the kernel within a system call for as long as it "
-			     "likes, which helps whoever attacks it");
+		return fixed("restore as root: sudo stasis restore --lazy",
+			     "the restored program has root's rights, unless it had given them up");
 	case PRIV_LOWER_NICE:
 		return fixed("\"USER - nice -20\" in /etc/security/limits.conf",
 			     "the user's programs can come before everybody else's");

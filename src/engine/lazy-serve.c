@@ -230,18 +230,20 @@ static int put_frame(struct server *s, size_t memory, size_t frame, struct error
 /* The frame that holds the address; false: none does. */
 static bool find_frame(const struct lazy_memory *m, uint64_t origin, size_t *ret)
 {
-	size_t lo = 0, hi = m->frames.count;
+	size_t lo = 0, hi = m->places.count;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (m->runs.items[m->frames.items[mid].first_run].offset <= origin)
+		if (m->places.items[mid].end <= origin)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	*ret = lo - 1;
-	return lo > 0 && !m->frames.items[lo - 1].done;
+	if (lo == m->places.count || m->places.items[lo].start > origin)
+		return false;
+	*ret = m->places.items[lo].frame;
+	return !m->frames.items[*ret].done;
 }
 
 /* What the image does not have is zeros: a hole, or what was dropped since. */

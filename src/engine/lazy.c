@@ -128,28 +128,29 @@ static int out_of_memory(struct error **err)
 static int note_runs(struct lazy_memory *m, const struct image_frame *frame, bool *ret_waits,
 		     bool *ret_hurries, struct error **err)
 {
-	struct lazy_space *space = &m->spaces.items[0];
 	struct page_run part;
 	bool waits;
 
 	*ret_waits = *ret_hurries = false;
 	for (size_t i = 0; i < frame->run_count; i++) {
-		const struct page_run *last = m->runs.count ? &m->runs.items[m->runs.count - 1] : NULL;
-		struct page_run *slot;
+		struct page_run *slot = vec_push(&m->runs);
 
-		if (frame->runs[i].object != frame->runs[0].object ||
-		    (last && last->offset + last->length > frame->runs[i].offset))
-			return refuse(err, EBADMSG, "restore it without --lazy",
-				      "the image has the memory of a process in no order");
-		slot = vec_push(&m->runs);
+		if (frame->runs[i].object != frame->runs[0].object)
+			return refuse(err, EBADMSG, NULL,
+				      "the image has memory of two processes in one frame");
 		if (!slot)
 			return out_of_memory(err);
 		*slot = frame->runs[i];
-		for (uint64_t at = slot->offset; next_part(m->task->memory, &frame->runs[i], &at, &part, &waits);) {
+		for (uint64_t at = slot->offset; next_part(m->task->memory, slot, &at, &part, &waits);) {
+			struct lazy_place *place = waits ? vec_push(&m->places) : NULL;
+
 			*(waits ? ret_waits : ret_hurries) = true;
-			if (waits && todo_append(&space->todo, part.offset,
-						 part.offset + part.length) < 0)
+			if (waits && !place)
 				return out_of_memory(err);
+			if (place)
+				*place = (struct lazy_place){
+					part.offset, part.offset + part.length, m->frames.count - 1,
+					area_behind(m->task->memory, part.offset)};
 		}
 	}
 	return 0;
@@ -191,6 +192,32 @@ static int note_frame(struct lazy_memory *m, struct fill *fill, struct paste *pa
 	return res < 0 ? res : 0;
 }
 
+static int by_start(const void *a, const void *b)
+{
+	const struct lazy_place *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* The image has them in any order. */
+static int sort_places(struct lazy_memory *m, struct error **err)
+{
+	struct todo *todo = &m->spaces.items[0].todo;
+	uint64_t end = 0;
+
+	if (m->places.count)
+		qsort(m->places.items, m->places.count, sizeof *m->places.items, by_start);
+	vec_each(p, &m->places) {
+		if (p->start < end)
+			return refuse(err, EBADMSG, NULL, "the image has the memory at 0x%" PRIx64
+							  " twice", p->start);
+		end = p->end;
+		if (todo_append(todo, p->start, p->end) < 0)
+			return out_of_memory(err);
+	}
+	return 0;
+}
+
 int lazy_note(struct lazy *l, struct rebuild *r, struct rebuilt_task *t, struct fill *fill,
 	      struct error **err)
 {
@@ -213,6 +240,8 @@ int lazy_note(struct lazy *l, struct rebuild *r, struct rebuilt_task *t, struct 
 	while (res == 0 && fill->more && fill->frame.type == IMAGE_TYPE_MEMORY &&
 	       fill->frame.runs[0].object == MEMORY_OBJECT(t->record->pid))
 		res = note_frame(m, fill, &paste, decoder, err);
+	if (res == 0)
+		res = sort_places(m, err);
 	if (res == 0 && l->fd < 0) {
 		struct image_file file;
 
@@ -227,17 +256,18 @@ int lazy_note(struct lazy *l, struct rebuild *r, struct rebuilt_task *t, struct 
 
 /* ---- Handing it over -------------------------------------------------------------------- */
 
-static int register_space(const struct lazy_space *space, struct error **err)
+static int register_places(const struct lazy_memory *m, struct error **err)
 {
-	const struct todo *t = &space->todo;
+	const struct lazy_place *p = m->places.items;
 
-	for (size_t i = 0, n; i < t->list.count; i += n) {
-		uint64_t start = t->list.items[i].start, end = t->list.items[i].end;
+	for (size_t i = 0, n; i < m->places.count; i += n) {
+		uint64_t start = p[i].start, end = p[i].end;
 		int res;
 
-		for (n = 1; i + n < t->list.count && t->list.items[i + n].start - end < HOLE; n++)
-			end = t->list.items[i + n].end;
-		res = uffd_register(space->uffd, start, end);
+		for (n = 1; i + n < m->places.count && p[i + n].area == p[i].area &&
+			    p[i + n].start - end < HOLE; n++)
+			end = p[i + n].end;
+		res = uffd_register(m->spaces.items[0].uffd, start, end);
 		if (res < 0)
 			return fail_errno(err, -res, "cannot register the memory at 0x%" PRIx64,
 					  start);
@@ -256,7 +286,7 @@ static int open_space(struct lazy_memory *m, struct error **err)
 	if (res < 0)
 		return res;
 	space->uffd = res;
-	return register_space(space, err);
+	return register_places(m, err);
 }
 
 static int add_targets(struct lazy *l, const struct rebuild *r, struct error **err)
@@ -281,13 +311,14 @@ static int by_number(const void *a, const void *b)
 }
 
 /* Of the tool's and the program's descriptors none must be kept open by us. */
-static void keep_own(const struct lazy *l, int other)
+static void keep_own(const struct lazy *l, const int pair[2])
 {
 	VEC(int) keep = {0};
 	int next = 0, *slot;
 
 #define KEEP(fd) ((slot = vec_push(&keep)) ? (void)(*slot = (fd)) : _exit(127))
-	KEEP(other);
+	KEEP(pair[0]);
+	KEEP(pair[1]);
 	KEEP(l->fd);
 	KEEP(l->report);
 	vec_each(m, &l->memories)
@@ -326,21 +357,20 @@ __attribute__((noreturn)) static void start_both(struct lazy *l)
 	set_apart("stasis memory");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		_exit(errno);
+	/* Before the tool goes on: it, too, closes what the program alone shall have. */
+	keep_own(l, pair);
 	pid = fork();
 	if (pid == 0) {
 		close(pair[0]);
 		prctl(PR_SET_NAME, "stasis guard");
-		keep_own(l, pair[1]);
 		lazy_guard(l, pair[1]);
 	}
 	if (pid < 0)
 		_exit(errno);
 	close(pair[1]);
 	pid = fork();
-	if (pid == 0) {
-		keep_own(l, pair[0]);
+	if (pid == 0)
 		lazy_serve(l, pair[0]);
-	}
 	_exit(pid < 0 ? errno : 0);
 }
 
@@ -386,6 +416,7 @@ void lazy_free(struct lazy *l)
 		}
 		vec_free(&m->spaces);
 		vec_free(&m->frames);
+		vec_free(&m->places);
 		vec_free(&m->runs);
 	}
 	vec_free(&l->memories);

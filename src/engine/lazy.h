@@ -24,6 +24,13 @@ struct lazy_frame {
 	bool done;
 };
 
+/* Where a part of a run belongs, and which frame has it. */
+struct lazy_place {
+	uint64_t start, end;
+	size_t frame;
+	size_t area;
+};
+
 /* An address space: of a task, or of a child that it has forked since. */
 struct lazy_space {
 	int uffd;
@@ -34,8 +41,9 @@ struct lazy_space {
 /* What stands in the image for one task. */
 struct lazy_memory {
 	struct rebuilt_task *task;
-	VEC(struct lazy_frame) frames; /* in the order of addresses */
+	VEC(struct lazy_frame) frames; /* in the order of the image, like their runs */
 	VEC(struct page_run) runs;
+	VEC(struct lazy_place) places; /* what may wait, in the order of addresses */
 	size_t next, left; /* frames */
 	VEC(struct lazy_space) spaces; /* the task's own first */
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,17 +65,26 @@ static bool is_needed(const struct rebuilt_task *t, uint32_t file)
 }
 
 /* The executable and what is mapped: a template has no descriptors of the program. */
-static int open_needed(struct rebuild *r, const struct rebuilt_task *t, struct error **err)
+static int open_needed(struct template *template, struct error **err)
 {
+	struct rebuild *r = &template->rebuild;
+	const struct rebuilt_task *t = template->task;
 	int res = 0;
 
 	vec_each(f, &r->files) {
-		if (is_needed(t, f->id))
-			res = open_file(r, f, err);
-		else
-			f->replaced = true;
+		struct stat st;
+		struct template_file *slot;
+
+		f->replaced = !is_needed(t, f->id);
+		if (f->replaced)
+			continue;
+		res = open_file(r, f, err);
+		slot = res < 0 ? NULL : vec_push(&template->files);
 		if (res < 0)
 			return res;
+		if (!slot || fstat(f->fd, &st) < 0)
+			return fail(err, ENOMEM, "out of memory");
+		*slot = (struct template_file){f->id, st.st_dev, st.st_ino};
 	}
 	return 0;
 }
@@ -104,7 +114,7 @@ static int read_image(struct template *t, const char *image, struct image_reader
 	t->task = t->rebuild.tasks.items[0];
 	drop_shared_areas(t->task->memory);
 	res = chain_open(&t->chain, image, t->rebuild.parent, err);
-	return res < 0 ? res : open_needed(&t->rebuild, t->task, err);
+	return res < 0 ? res : open_needed(t, err);
 }
 
 /*
@@ -324,12 +334,42 @@ static void end_middle(struct template *t, struct middle *m)
 	t->task->injection->tid = 0;
 }
 
+static bool is_shown_elsewhere(const struct rebuild *r, const struct rebuilt_file *f)
+{
+	vec_each(t, &r->tasks)
+		for (size_t i = 0; (*t)->memory && i < (*t)->memory->n_areas; i++)
+			if ((*t)->memory->areas[i]->file == f->id &&
+			    !is_shareable((*t)->memory->areas[i]))
+				return true;
+	return f->in_slot;
+}
+
+/* A file that is made anew for each is another one in the template: nobody may notice. */
+static int check_files(const struct template *t, const struct rebuild *r, struct error **err)
+{
+	vec_each(it, &t->files) {
+		const struct rebuilt_file *f = rebuilt_file(r, it->id);
+		struct stat st;
+
+		if (!f || f->fd < 0 || fstat(f->fd, &st) < 0)
+			continue;
+		if ((st.st_dev != it->dev || st.st_ino != it->ino) && is_shown_elsewhere(r, f))
+			return refuse(err, ENOTSUP, "restore it without --clone",
+				      "the program has a private mapping of a %s that it can also "
+				      "write to, which each copy has its own of", f->kind->name);
+	}
+	return 0;
+}
+
 int template_fork(struct template *t, struct rebuild *r, struct rebuilt_task *root,
 		  struct birth *b, struct error **err)
 {
 	struct middle m = {.task = {.pid = 0}};
 	int pidfd = b->init.pid ? b->init.pidfd : -1;
-	int res = make_middle(t, &m, err);
+	int res = check_files(t, r, err);
+
+	if (res == 0)
+		res = make_middle(t, &m, err);
 
 	if (res == 0)
 		res = give_descriptors(t, r, &m, pidfd, err);
@@ -354,5 +394,6 @@ void template_end(struct template *t)
 {
 	end_tasks(&t->rebuild);
 	chain_free(&t->chain);
+	vec_free(&t->files);
 	rebuild_free(&t->rebuild);
 }

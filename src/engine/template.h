@@ -8,14 +8,24 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/error.h"
+#include "base/vec.h"
 #include "engine/birth.h"
 #include "engine/chain.h"
 #include "task/rebuild.h"
 
+struct template_file {
+	uint32_t id;
+	dev_t dev;
+	ino_t ino;
+};
+
 struct template {
 	struct rebuild rebuild;
 	struct chain chain;
+	VEC(struct template_file) files; /* that are mapped */
 	struct rebuilt_task *task; /* of rebuild; NULL: it is not there yet */
 	uint64_t bytes;            /* of memory that were put in place */
 };

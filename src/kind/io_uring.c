@@ -561,6 +561,7 @@ const struct kind kind_io_uring = {
 	.schema = &rec__io_uring__descriptor,
 	.file = &(const struct file_ops){
 		.claims = io_uring_claims,
+		.stays = true,
 		.capture = io_uring_capture,
 		.validate = io_uring_validate,
 		.check = io_uring_check,

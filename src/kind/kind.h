@@ -78,6 +78,7 @@ struct file_ops {
 	 */
 	int (*settle)(struct rebuild *r, struct rebuilt_task *t, const ProtobufCMessage *m, int fd,
 		      struct batch *b, struct error **err);
+	bool stays; /* no process can hand it to another (SCM_RIGHTS) */
 	bool settles_last; /* it watches others, which a settle() may replace */
 	/* The process (its number in the image) that settle() is for; 0: any (optional). */
 	uint32_t (*settler)(const ProtobufCMessage *m);
