@@ -101,7 +101,7 @@ int main(void)
 	pthread_t thread;
 
 	choose();
-	level = __builtin_cpu_supports("avx512f") ? AVX512 : __builtin_cpu_supports("avx");
+	level = __builtin_cpu_supports("avx512f") ? AVX512 : __builtin_cpu_supports("avx") ? AVX : SSE;
 	CHECK_EQ(pthread_create(&thread, NULL, spin, NULL), 0);
 	test_nap(50);
 
