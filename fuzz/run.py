@@ -3,6 +3,7 @@
 Runs the fuzz targets of a build for some time, and says what was done.
 
   fuzz/run.py --build build-fuzz [--seconds 60] [--target NAME] [--jobs N] [--afl]
+              [--input-seconds N]
 
 Each target starts with fuzz/corpus/TARGET and with what earlier runs found (BUILD/found/TARGET).
 What crashes, hangs, or takes too much memory is in BUILD/crashes, and the target has failed.
@@ -47,6 +48,7 @@ class Run:
     def command(self):
         longest, seconds, memory, allocation = LIMITS.get(self.name, LIMITS["default"])
         program = os.path.join(self.options.build, "fuzz", "fuzz-" + self.name)
+        seconds = self.options.input_seconds or seconds
         if self.options.afl:
             return ["afl-fuzz", "-i", self.seeds, "-o", self.scratch, "-V",
                     str(self.options.seconds), "-t", str(seconds * 1000), "-m", "none", "--", program]
@@ -107,6 +109,9 @@ def main():
     parser.add_argument("--target", action="append")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--afl", action="store_true")
+    parser.add_argument("--input-seconds", type=int, metavar="N",
+                        help="what one input may take, by the clock: more than the target's own "
+                             "limit where the fuzzer is stopped now and then")
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
     there = sorted(os.path.basename(path).removeprefix("fuzz-") for path in
