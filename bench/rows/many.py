@@ -5,6 +5,8 @@ from lib.samples import Line, at_most, both, exponent, peer_limit
 from . import Row
 
 LINEAR = 1.15   # the exponent up to which growth counts as linear
+# The numbers that a share of the peer's time is the bar of; the others are there for the growth.
+JUDGED = {"threads": 1000, "processes": 200, "mappings": 10000, "descriptors": 5000}
 # of a peer on the machine that the bars are of, where none is there to be measured
 SMALL = {"kill": 0.0155, "restore": 0.025}
 
@@ -86,9 +88,11 @@ def row(shape):
         for count in counts:
             for what in ("kill", "restore"):
                 growth = growth_of(samples, what, counts) if count == counts[-1] else None
-                limit = peer_limit(samples, f"{what} {count}", 1 / 4, bench.peer_names)
+                limit = None
+                if count == JUDGED[shape]:
+                    limit = peer_limit(samples, f"{what} {count}", 1 / 4, bench.peer_names)
                 command = "checkpoint --kill" if what == "kill" else "restore"
-                bars = ["1/4 of the peer's"] * bool(bench.peers)
+                bars = ["1/4 of the peer's"] * (limit is not None)
                 bars += ["linear"] * (growth is not None)
                 lines.append(line_of(bench, samples, f"{command}, {count:,} {shape}",
                                      f"{what} {count}", limit, ", ".join(bars), growth))
