@@ -39,7 +39,7 @@ def life(bench, samples, shape, count):
 def measure(bench, samples):
     sizes = [("heap", max(1, bench.scale.heap // 16)), ("heap", bench.scale.heap)]
     sizes += [("heap", n) for n in bench.scale.growth]
-    sizes += [("mappings", bench.scale.counts["mappings"][-1])]
+    sizes += [(shape, counts[-1]) for shape, counts in bench.scale.counts.items()]
     for shape, count in sizes:
         bench.rounds(samples, {f"{count} {shape}":
                                lambda shape=shape, count=count: life(bench, samples, shape, count)})

@@ -92,7 +92,7 @@ int fd_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
  * not fit any more is thrown away, and made again by the next call.  That of a large mapping costs a
  * walk of its page tables (30 ms for 1 GiB in pieces of a page, 15 ms in these).
  */
-static ssize_t read_records(int fd, char *buf, size_t size)
+ssize_t fd_read_records(int fd, char *buf, size_t size)
 {
 	const size_t half = 2048;
 
@@ -115,7 +115,7 @@ static ssize_t slurp(int fd, bool record, char **ret)
 
 	while (buf) {
 		ssize_t n = record ? read(fd, buf + done, room - done)
-				   : read_records(fd, buf + done, room - done);
+				   : fd_read_records(fd, buf + done, room - done);
 		char *grown;
 
 		if (n < 0) {

@@ -37,3 +37,8 @@ ssize_t fd_slurp(int dirfd, const char *path, char **ret);
  */
 ssize_t fd_slurp_record(int dirfd, const char *path, char **ret);
 ssize_t fd_slurp_open(int fd, char **ret);
+/*
+ * The next bytes of a file of /proc that has many records, until the buffer is full or the file
+ * ends; in pieces in which the kernel makes no record twice.  Returns how many, or -errno.
+ */
+ssize_t fd_read_records(int fd, char *buf, size_t size);

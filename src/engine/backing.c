@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/descriptors.h"
+#include "task/areas.h"
 #include "task/path.h"
 
 /*
@@ -22,16 +23,13 @@
 static bool maps_as(int fd, const struct vm_area *a)
 {
 	struct vm_areas own = {0};
-	cleanup_free char *text = NULL;
 	const struct vm_area *mine;
 	void *at = mmap(NULL, ARCH_PAGE_SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
-	ssize_t n;
 	bool same = false;
 
 	if (at == MAP_FAILED)
 		return false;
-	n = fd_slurp(AT_FDCWD, "/proc/self/maps", &text);
-	if (n >= 0 && maps_parse(text, (size_t)n, &own) == 0) {
+	if (areas_read(AT_FDCWD, "/proc/self/maps", &own) == 0) {
 		mine = maps_find(&own, (uint64_t)(uintptr_t)at);
 		same = mine && mine->inode == a->inode && mine->dev_major == a->dev_major &&
 		       mine->dev_minor == a->dev_minor;

@@ -117,6 +117,8 @@ static int look(struct session *s, struct error **err)
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_read(m, &s->early, err);
+	/* What of it is believed, the tasks have. */
+	early_free(&s->early);
 	if (r == 0)
 		r = tracking_meet(&s->tracking, &s->precopy.watched, s->members.items, s->members.count,
 				  err);

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "task/areas.h"
 
 /* Pages in memory below which smaps is read in no time. */
 #define LARGE 8192
@@ -32,10 +33,9 @@ static bool is_large(pid_t pid)
 
 static bool read_areas(pid_t pid, struct vm_areas *ret)
 {
-	cleanup_free char *path = str_format("/proc/%d/smaps", pid), *text = NULL;
-	ssize_t n = path ? fd_slurp(AT_FDCWD, path, &text) : -1;
+	cleanup_free char *path = str_format("/proc/%d/smaps", pid);
 
-	return n >= 0 && maps_parse(text, (size_t)n, ret) == 0;
+	return path && areas_read(AT_FDCWD, path, ret) == 0;
 }
 
 static void add(struct early_list *l, pid_t pid)

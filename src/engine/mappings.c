@@ -84,6 +84,13 @@ static const struct {
 
 static int fill_advice(const struct vm_area *a, Rec__Area *r)
 {
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < ADVICES; i++)
+		any |= advices[i].flag;
+	/* Most have none, and there may be very many of them. */
+	if (!(a->flags & any))
+		return 0;
 	r->advice = calloc(ADVICES, sizeof *r->advice);
 	if (!r->advice)
 		return -ENOMEM;

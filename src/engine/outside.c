@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "task/areas.h"
 #include "task/description.h"
 
 static const char mend[] = "checkpoint both together: by a process that both descend from";
@@ -80,12 +81,10 @@ static const struct object *find_object(const struct objects *o, const struct vm
 static void refuse_mapped(const struct objects *objects, int proc, pid_t pid, struct error **err)
 {
 	cleanup_free char *path = str_format("%d/maps", pid);
-	cleanup_free char *text = NULL;
-	ssize_t n = path ? fd_slurp(proc, path, &text) : -ENOMEM;
 	struct vm_areas areas = {0};
 	struct holder holder = {.pid = pid};
 
-	if (n > 0 && maps_parse(text, (size_t)n, &areas) == 0)
+	if (path && areas_read(proc, path, &areas) == 0)
 		vec_each(a, &areas.list) {
 			const struct object *o = find_object(objects, a);
 

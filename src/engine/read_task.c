@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "engine/timeout.h"
 #include "inject/trace.h"
+#include "task/areas.h"
 
 struct dispatch_config {
 	uint64_t mode, selector, offset, len;
@@ -127,14 +128,11 @@ int read_zombie(struct task *task, struct error **err)
 
 static int read_areas(struct task *task, const char *name, struct error **err)
 {
-	cleanup_free char *text = NULL;
-	ssize_t n = task_slurp(task, name, &text);
+	int r = areas_read(task->proc, name, &task->areas);
 
-	if (n < 0)
-		return fail_errno(err, (int)-n, "cannot read the mappings of process %d", task->pid);
-	if (maps_parse(text, (size_t)n, &task->areas) < 0)
+	if (r == -EINVAL)
 		return fail(err, EINVAL, "cannot understand the mappings of process %d", task->pid);
-	return 0;
+	return r < 0 ? fail_errno(err, -r, "cannot read the mappings of process %d", task->pid) : 0;
 }
 
 static int read_mappings(struct task *task, const struct early_list *early, struct error **err)

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "engine/mappings.h"
 #include "engine/space.h"
+#include "task/areas.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -160,13 +161,11 @@ static int check_special_sizes(const struct rebuilt_task *t, const struct vm_are
 int check_space(const struct rebuild *r, struct error **err)
 {
 	struct vm_areas own cleanup_maps = {0};
-	cleanup_free char *text = NULL;
-	ssize_t n = fd_slurp(-1, "/proc/self/maps", &text);
 	/* Once: on a virtual machine each CPUID is an exit. */
 	uint64_t features = arch_xfeatures();
 	int res = 0;
 
-	if (n < 0 || maps_parse(text, (size_t)n, &own) < 0)
+	if (areas_read(AT_FDCWD, "/proc/self/maps", &own) < 0)
 		return fail(err, EIO, "cannot read /proc/self/maps");
 	vec_each(t, &r->tasks) {
 		if ((*t)->memory) {

@@ -16,6 +16,7 @@
 #include "inject/place.h"
 #include "kind/kind.h"
 #include "priv/calls.h"
+#include "task/areas.h"
 
 #define VDSO_ROOM (64u * 1024u)
 #define SPECIAL_CALLS 32u /* more than it takes to move the vdso and its data */
@@ -247,11 +248,9 @@ static int map_areas(const struct rebuild *r, const struct rebuilt_task *t,
 static int read_areas(const struct rebuild *r, const struct rebuilt_task *t, struct vm_areas *ret,
 		      struct error **err)
 {
-	cleanup_free char *text = NULL;
 	cleanup_close int fd = priv_open_newborn(t->proc, "maps", O_RDONLY, r->private_pids);
-	ssize_t n = fd < 0 ? fd : fd_slurp_open(fd, &text);
 
-	if (n < 0 || maps_parse(text, (size_t)n, ret) < 0)
+	if (fd < 0 || areas_read_open(fd, ret) < 0)
 		return fail(err, EIO, "cannot read the mappings of the new process");
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "engine/mappings.h"
 #include "engine/seize.h"
 #include "inject/track.h"
+#include "task/areas.h"
 #include "task/task.h"
 
 /* The thread is in. */
@@ -142,17 +143,15 @@ int watch_tree(pid_t pid, bool only, struct tracked *ret, struct error **err)
 
 int watch_read(const struct held *h, struct vm_areas *ret_areas, struct page_source *ret_source)
 {
-	cleanup_free char *folder = str_format("/proc/%d", h->pid), *text = NULL;
+	cleanup_free char *folder = str_format("/proc/%d", h->pid);
 	cleanup_close int proc = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	struct task task = {.pid = h->pid, .proc = proc, .mem = -1};
-	ssize_t n;
 	int r;
 
 	*ret_source = PAGE_SOURCE_NONE;
 	if (proc < 0)
 		return -ESRCH;
-	n = task_slurp(&task, "maps", &text);
-	r = n < 0 ? (int)n : maps_parse(text, (size_t)n, ret_areas);
+	r = areas_read(proc, "maps", ret_areas);
 	task.mem = r < 0 ? -1 : openat(proc, "mem", O_RDONLY | O_CLOEXEC);
 	if (r == 0)
 		r = task.mem < 0 ? -errno : source_of_task(ret_source, &task, NULL);

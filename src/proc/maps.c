@@ -193,28 +193,45 @@ static bool is_header(const struct scan *line)
 					 (*line->at >= 'a' && *line->at <= 'f'));
 }
 
+/* A mapping more, or something of the last one. */
+static int parse_line(struct scan *line, struct vm_areas *areas)
+{
+	struct vm_area *area;
+
+	if (is_header(line)) {
+		area = vec_push(&areas->list);
+		return area ? parse_header(line, area) : -ENOMEM;
+	}
+	if (!areas->list.count)
+		return -EINVAL;
+	return parse_detail(line, &areas->list.items[areas->list.count - 1]);
+}
+
+ssize_t maps_parse_piece(const char *text, size_t len, struct vm_areas *areas)
+{
+	const char *end = len ? memrchr(text, '\n', len) : NULL;
+	size_t used = end ? (size_t)(end - text) + 1 : 0;
+	struct scan all = scan_of(text, used), line;
+	int r = 0;
+
+	while (r == 0 && scan_line(&all, &line))
+		r = parse_line(&line, areas);
+	return r < 0 ? r : (ssize_t)used;
+}
+
 int maps_parse(const char *text, size_t len, struct vm_areas *ret)
 {
 	cleanup_maps struct vm_areas areas = {0};
-	struct scan all = scan_of(text, len), line;
-	struct vm_area *area = NULL;
+	ssize_t used = maps_parse_piece(text, len, &areas);
+	struct scan rest, line;
+	int r;
 
-	while (scan_line(&all, &line)) {
-		int r;
-
-		if (is_header(&line)) {
-			area = vec_push(&areas.list);
-			if (!area)
-				return -ENOMEM;
-			r = parse_header(&line, area);
-		} else if (area) {
-			r = parse_detail(&line, area);
-		} else {
-			r = -EINVAL;
-		}
-		if (r < 0)
-			return r;
-	}
+	if (used < 0)
+		return (int)used;
+	rest = scan_of(text + used, len - (size_t)used);
+	r = scan_line(&rest, &line) ? parse_line(&line, &areas) : 0;
+	if (r < 0)
+		return r;
 	*ret = areas;
 	areas = (struct vm_areas){0};
 	return 0;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/vec.h"
 
@@ -86,6 +87,13 @@ struct vm_areas {
 
 /* The text need not end with a newline.  Returns 0, -EINVAL or -ENOMEM. */
 int maps_parse(const char *text, size_t len, struct vm_areas *ret);
+
+/*
+ * The same for a text that comes in pieces: adds what whole lines say, also to the area that is the
+ * last one.  Returns how many bytes these were, -EINVAL or -ENOMEM; the next piece begins with the
+ * rest.
+ */
+ssize_t maps_parse_piece(const char *text, size_t len, struct vm_areas *areas);
 
 /* The area that holds addr, or NULL. */
 const struct vm_area *maps_find(const struct vm_areas *areas, uint64_t addr);

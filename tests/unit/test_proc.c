@@ -550,9 +550,45 @@ static void test_ten_thousand_mappings(void **state)
 	assert_int_equal(areas.list.count, 40000);
 }
 
+static void assert_same_areas(const struct vm_areas *a, const struct vm_areas *b)
+{
+	assert_int_equal(a->list.count, b->list.count);
+	for (size_t i = 0; i < a->list.count; i++) {
+		struct vm_area one = a->list.items[i], other = b->list.items[i];
+
+		assert_true(one.path == other.path || strcmp(one.path, other.path) == 0);
+		one.path = other.path = NULL;
+		assert_memory_equal(&one, &other, sizeof one);
+	}
+}
+
+/* Wherever the text is cut: what is no whole line yet comes again, with more behind it. */
+static void test_smaps_in_pieces(void **state)
+{
+	const size_t len = strlen(smaps_6_1);
+	cleanup_maps struct vm_areas whole = {0};
+
+	(void)state;
+	parse_smaps(smaps_6_1, &whole);
+	for (size_t piece = 1; piece <= len; piece++) {
+		cleanup_maps struct vm_areas areas = {0};
+		size_t at = 0;
+
+		for (size_t end = piece; at < len; end += piece) {
+			ssize_t used = maps_parse_piece(smaps_6_1 + at,
+							(end < len ? end : len) - at, &areas);
+
+			assert_true(used >= 0);
+			at += (size_t)used;
+		}
+		assert_same_areas(&areas, &whole);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_smaps_in_pieces),
 		cmocka_unit_test(test_all_samples_parse),
 		cmocka_unit_test(test_truncation_is_safe),
 		cmocka_unit_test(test_damage_is_safe),

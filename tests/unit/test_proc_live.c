@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "proc_try.h"
+#include "task/areas.h"
 
 static const struct vm_area *own_area(struct vm_areas *areas, const void *at)
 {
@@ -177,9 +179,36 @@ static void test_every_process_here(void **state)
 	closedir(proc);
 }
 
+/* Far more text than is read at once. */
+static void test_many_own_mappings(void **state)
+{
+	enum { COUNT = 3000, PAGE = 4096 };
+	cleanup_maps struct vm_areas areas = {0}, whole = {0};
+	char *at = mmap(NULL, COUNT * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_true(at != MAP_FAILED);
+	for (size_t i = 0; i < COUNT; i += 2)
+		assert_int_equal(mprotect(at + i * PAGE, PAGE, PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(areas_read(AT_FDCWD, "/proc/self/smaps", &areas), 0);
+	own_area(&whole, at);
+	for (size_t i = 0; i < COUNT; i++) {
+		const struct vm_area *a = maps_find(&areas, (uintptr_t)at + i * PAGE);
+		const struct vm_area *b = maps_find(&whole, (uintptr_t)at + i * PAGE);
+
+		assert_true(a && a->detailed && a->prot == b->prot && a->flags == b->flags);
+		/* The kernel may have joined the first or the last one with a neighbour. */
+		assert_true(a->end == b->end);
+	}
+	assert_int_equal(munmap(at, COUNT * PAGE), 0);
+	assert_int_equal(areas_read(AT_FDCWD, "/proc/self/status", &areas), -EINVAL);
+	assert_int_equal(areas_read(AT_FDCWD, "/proc/self/nothing", &areas), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_many_own_mappings),
 		cmocka_unit_test(test_own_file_mapping),
 		cmocka_unit_test(test_own_nasty_name),
 		cmocka_unit_test(test_own_descriptors),
