@@ -27,8 +27,28 @@ bool precopy_goes_on(unsigned int round, uint64_t copied, uint64_t before)
 	return round == 0 || copied < before - before / 4;
 }
 
+static bool is_copied(const struct vm_area *a)
+{
+	return !a->shared && !a->gate && area_special(a) == AREA_ORDINARY && a->prot != PROT_NONE;
+}
+
+/* As far as it still has the mappings that it had; what is new is not protected. */
+static void disarm(const struct held *h)
+{
+	struct vm_areas areas cleanup_maps = {0};
+	struct page_source source;
+
+	if (watch_read(h, &areas, &source) == 0)
+		vec_each(a, &areas.list)
+			if (is_copied(a))
+				track_disarm(h->uffd, a->start, a->end);
+	source_close(&source);
+}
+
 void precopy_free(struct precopy *p)
 {
+	vec_each(h, &p->watched.processes)
+		disarm(h);
 	vec_each(s, &p->spaces)
 		vec_free(&s->have.list);
 	vec_free(&p->spaces);
@@ -159,11 +179,6 @@ static int copy_area(struct copying *c, const struct vm_area *a)
 		if (r == 0)
 			r = copy_range(c, *range);
 	return r;
-}
-
-static bool is_copied(const struct vm_area *a)
-{
-	return !a->shared && !a->gate && area_special(a) == AREA_ORDINARY && a->prot != PROT_NONE;
 }
 
 static int keep_added(struct copying *c)

@@ -101,7 +101,9 @@ static int find_pages(const struct snapshot *s, const Rec__Memory *m,
 			continue;
 		while (next < clean->list.count && clean->list.items[next].end <= a->start)
 			next++;
-		if (next < clean->list.count && clean->list.items[next].start < a->end)
+		/* That is found between what is clean. */
+		walk.limit = next < clean->list.count ? clean->list.items[next].start : 0;
+		if (walk.limit && walk.limit < a->end)
 			r = find_between(s, a, clean, &next, ret);
 		else
 			r = source_ranges(&s->target, &walk, a,

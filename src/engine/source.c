@@ -6,11 +6,14 @@
 #include <sys/uio.h>
 
 #include "arch/arch.h"
+#include "base/beside.h"
 #include "base/fd.h"
 #include "base/str.h"
 
 /* The pages of a smaller one are found together with its neighbours'. */
 #define WORTH_A_CALL ((uint64_t)1 << 20)
+/* To look through it takes longer than to begin a thread. */
+#define WORTH_A_THREAD ((uint64_t)64 << 20)
 /* To find out whether less may be pinned takes as long as reading it without. */
 #define WORTH_PINNING ((size_t)4 * ARCH_PAGE_SIZE)
 
@@ -92,9 +95,50 @@ int area_part_pages(int pagemap, const Rec__Area *a, struct page_range part,
 			       : pagemap_private(pagemap, part.start, part.end, ret);
 }
 
+struct clean_look {
+	struct beside beside;
+	int pagemap;
+	bool anonymous;
+	uint64_t start, end;
+	struct page_ranges found;
+	int result;
+};
+
+static void look_for_clean(void *arg)
+{
+	struct clean_look *l = arg;
+
+	l->result = pagemap_clean(l->pagemap, l->start, l->end, l->anonymous, &l->found);
+}
+
+/* The halves of a large area at the same time: the kernel looks at each page. */
+static int clean_halves(struct clean_look *first, struct page_ranges *ret)
+{
+	struct clean_look second = *first, *const halves[] = {first, &second};
+	uint64_t pages = (first->end - first->start) / ARCH_PAGE_SIZE;
+	int r;
+
+	first->end = second.start = first->start + pages / 2 * ARCH_PAGE_SIZE;
+	beside_start(&second.beside, look_for_clean, &second);
+	look_for_clean(first);
+	beside_wait(&second.beside);
+	r = first->result < 0 ? first->result : second.result;
+	for (size_t i = 0; i < 2; i++) {
+		vec_each(it, &halves[i]->found.list)
+			if (r == 0)
+				r = pagemap_add(ret, it->start, it->end);
+		vec_free(&halves[i]->found.list);
+	}
+	return r;
+}
+
 int area_clean_pages(int pagemap, const Rec__Area *a, struct page_ranges *ret)
 {
-	int r = pagemap_clean(pagemap, a->start, a->end, is_anonymous(a), ret);
+	struct clean_look whole = {.pagemap = pagemap, .anonymous = is_anonymous(a),
+				   .start = a->start, .end = a->end};
+	int r = a->end - a->start >= WORTH_A_THREAD
+			? clean_halves(&whole, ret)
+			: pagemap_clean(pagemap, a->start, a->end, whole.anonymous, ret);
 
 	/* It is not watched. */
 	return r == -ENOMEM ? r : 0;

@@ -200,7 +200,8 @@ int pagemap_clean(int pagemap, uint64_t start, uint64_t end, bool anonymous,
 /* From start on, as far as one call goes. */
 static int walk_on(struct page_walk *w, int pagemap, uint64_t start)
 {
-	struct scan_arg arg = private_pages(start, ARCH_USER_END, NOT_PRIVATE | SCAN_GUARD);
+	uint64_t end = w->limit > start ? w->limit : ARCH_USER_END;
+	struct scan_arg arg = private_pages(start, end, NOT_PRIVATE | SCAN_GUARD);
 	int r;
 
 	w->pagemap = pagemap;
@@ -209,7 +210,7 @@ static int walk_on(struct page_walk *w, int pagemap, uint64_t start)
 	arg.max_pages = LOOK_AHEAD;
 	r = scan_once(pagemap, &arg, add_pages, &w->found);
 	if (r == -EINVAL) {
-		arg = private_pages(start, ARCH_USER_END, NOT_PRIVATE);
+		arg = private_pages(start, end, NOT_PRIVATE);
 		arg.max_pages = LOOK_AHEAD;
 		r = scan_once(pagemap, &arg, add_pages, &w->found);
 	}

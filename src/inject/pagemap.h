@@ -38,6 +38,7 @@ struct page_walk {
 	uint64_t from, to; /* found are those of [from, to) */
 	struct page_ranges found;
 	size_t next;       /* of found: those before it end before what was asked for last */
+	uint64_t limit;    /* what lies behind will not be asked for; 0: anything may */
 };
 
 /* As pagemap_private().  The walk is zeroed before, and its list freed afterwards. */

@@ -112,6 +112,20 @@ int track_register(int uffd, uint64_t start, uint64_t end)
 	return ioctl(uffd, UFFDIO_REGISTER, &reg) < 0 ? -errno : 0;
 }
 
+void track_disarm(int uffd, uint64_t start, uint64_t end)
+{
+	const uint64_t step = UINT64_C(4) << 20;
+
+	while (start < end) {
+		uint64_t size = end - start < step ? end - start : step;
+		struct uffdio_writeprotect off = {.range = {start, size}};
+
+		if (ioctl(uffd, UFFDIO_WRITEPROTECT, &off) < 0 && errno != EAGAIN)
+			return;
+		start += size;
+	}
+}
+
 int track_arm(int pagemap, uint64_t start, uint64_t end)
 {
 	return pagemap_protect(pagemap, start, end);

@@ -33,6 +33,13 @@ int track_make(struct injection *in, int pidfd, struct error **err);
  */
 int track_register(int uffd, uint64_t start, uint64_t end);
 
+/*
+ * Takes the protection from the range again, in steps between which the program goes on.  To close the
+ * userfaultfd does so as well, but all at once, and whoever touches memory meanwhile waits (30 ms for 1
+ * GiB).  Ranges that are not watched are passed over.
+ */
+void track_disarm(int uffd, uint64_t start, uint64_t end);
+
 /* All of the range counts as not written, from now on. 0 or -errno. */
 int track_arm(int pagemap, uint64_t start, uint64_t end);
 /* The same of the whole address space by soft-dirty pages; proc: its /proc/PID. */

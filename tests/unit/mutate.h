@@ -189,7 +189,10 @@ static inline void mutate_list(struct dice *d, char **list, size_t *count,
 		return;
 	case 1: /* many: whoever believes in a number of them is found out */
 		times = 1 + dice_below(d, 3000);
-		if (*count > 100)
+		/* Lists of long lists would be millions of messages: ours, and no image's. */
+		if (*count > 100 || (f->type == PROTOBUF_C_TYPE_MESSAGE && *count &&
+				     protobuf_c_message_get_packed_size(
+					     *(ProtobufCMessage *const *)*list) > 100))
 			times = 1;
 		while (times--) {
 			size_t which = *count ? dice_below(d, *count) : 0;

@@ -1,0 +1,21 @@
+/* One thing that is done by another thread while the caller goes on. */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+
+/* Zeroed: nothing is being done. */
+struct beside {
+	void (*work)(void *arg);
+	void *arg;
+	pthread_t thread;
+	bool running;
+};
+
+/*
+ * Begins work(arg), with all signals blocked; where no thread can be had it is done before this
+ * returns.  What it touches is its own until beside_wait(), which is harmless where nothing was begun.
+ */
+void beside_start(struct beside *b, void (*work)(void *arg), void *arg);
+void beside_wait(struct beside *b);
+#define cleanup_beside __attribute__((cleanup(beside_wait)))
