@@ -88,6 +88,8 @@ PYTHON
 start churn python3 ../churn.py
 wait_for 20 test -s churn/said || fail "no program"
 rounds_on() { (($(cat churn/said) > $1)); }
+# Its children have its number, too, as that of their group.
+group_gone() { ! kill -0 -- "-$pid" 2>/dev/null; }
 lives() { ! is_gone "$pid" || fail "it has ended: $(cat churn/bad churn/out 2>/dev/null)"; }
 for _ in 1 2; do
 	before=$(cat churn/said)
@@ -97,6 +99,7 @@ for _ in 1 2; do
 	kill -KILL "$pid"
 	forget "$pid"
 	wait_for 10 is_gone "$pid"
+	wait_for 10 group_gone || fail "somebody of its group is left"
 	expect 0 "$STASIS" verify image
 	before=$(cat churn/said)
 	pid=$("$STASIS" restore --detach image </dev/null 3>&-) || fail "not restored"
