@@ -86,13 +86,35 @@ static bool is_vain(const struct image_pump *p, const struct job *job)
 	return p->failed && p->failed_order < job->order;
 }
 
-/* The one that was begun first of those that wait. */
+/* Another thread is at the frame before it. */
+static bool follows_taken(const struct image_pump *p, const struct job *job)
+{
+	for (size_t i = 0; i < JOBS; i++)
+		if (p->jobs[i].state == TAKEN && p->jobs[i].order + 1 == job->order)
+			return true;
+	return false;
+}
+
+/* Frames of a stream in their order, or it would not flow. */
+static bool is_better(const struct image_pump *p, const struct job *job, const struct job *than)
+{
+	bool near = !job->streamed && follows_taken(p, job);
+	bool than_near = !than->streamed && follows_taken(p, than);
+
+	return near != than_near ? than_near : job->order < than->order;
+}
+
+/*
+ * The one that was begun first of those that wait, but for neighbours: where one frame ends and the
+ * next begins there often is a huge page between them, which two threads that come to it at
+ * the same time would both make and zero, and one of them in vain.
+ */
 static struct job *next_job(struct image_pump *p)
 {
 	struct job *found = NULL;
 
 	for (size_t i = 0; i < JOBS; i++)
-		if (p->jobs[i].state == READY && (!found || p->jobs[i].order < found->order))
+		if (p->jobs[i].state == READY && (!found || is_better(p, &p->jobs[i], found)))
 			found = &p->jobs[i];
 	return found;
 }

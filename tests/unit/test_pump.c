@@ -257,6 +257,80 @@ static void test_reads(void **state)
 	free(place.at);
 }
 
+/* Who begins which frame while others are at theirs. */
+struct turns {
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	pthread_t caller;
+	unsigned given;     /* frames to the threads */
+	unsigned begun;     /* frames, in this order: */
+	uint64_t frames[3]; /* the first thread's is let go when the pump is full, */
+	bool beside;        /* the second's when the third has begun: next to it? */
+};
+
+static int put_in_turn(void *arg, const struct page_run *part, const void *data, struct error **err)
+{
+	struct turns *t = arg;
+	uint64_t first, second;
+
+	(void)data, (void)err;
+	/* One of two runs, and what the threads do. */
+	if (part->offset || pthread_equal(t->caller, pthread_self()))
+		return 0;
+	pthread_mutex_lock(&t->lock);
+	if (t->begun < 3)
+		t->frames[t->begun++] = part->object;
+	pthread_cond_broadcast(&t->change);
+	while (t->given < 4 || t->begun < 2)
+		pthread_cond_wait(&t->change, &t->lock);
+	first = t->frames[0] < t->frames[1] ? t->frames[0] : t->frames[1];
+	second = t->frames[0] + t->frames[1] - first;
+	while (part->object == second && t->begun < 3)
+		pthread_cond_wait(&t->change, &t->lock);
+	t->beside = t->frames[2] == second + 1;
+	pthread_mutex_unlock(&t->lock);
+	return 0;
+}
+
+static int give(struct image_pump *p, struct image_reader *r, const struct image_frame *frame,
+		struct turns *t)
+{
+	struct image_sink sink = {put_in_turn, t};
+	int res = image_pump_frame(p, r, frame, &sink, NULL);
+
+	pthread_mutex_lock(&t->lock);
+	/* The first ones were small enough for the caller. */
+	t->given += frame->runs[0].object >= 5;
+	pthread_cond_broadcast(&t->change);
+	pthread_mutex_unlock(&t->lock);
+	return res;
+}
+
+/* Two threads are not at neighbours when there is another frame: both would make what is between them. */
+static void test_neighbours(void **state)
+{
+	cleanup_bytes struct bytes data = {0}, image = many_frames(0, true, &data);
+	cleanup_close int fd = memfd_of(image.at, image.len);
+	cleanup_image_reader struct image_reader *r = NULL;
+	cleanup_image_pump struct image_pump *p = NULL;
+	struct turns t = {.lock = PTHREAD_MUTEX_INITIALIZER,
+			  .change = PTHREAD_COND_INITIALIZER,
+			  .caller = pthread_self()};
+	struct error *own = NULL;
+	struct image_frame frame;
+	int n;
+
+	(void)state;
+	assert_int_equal(image_reader_open_fd(&r, fd, "x.stasis", NULL), 0);
+	assert_int_equal(image_pump_new(&p, NULL), 0);
+	while ((n = image_reader_next(r, &frame, NULL)) > 0)
+		if (frame.type == IMAGE_TYPE_MEMORY)
+			assert_int_equal(give(p, r, &frame, &t), 0);
+	assert_int_equal(image_pump_wait(p, n, &own, NULL), 0);
+	assert_int_equal(t.begun, 3);
+	assert_false(t.beside);
+}
+
 /* What was read of a frame is what its data is checked with: not what stands there later. */
 static void test_rewritten_meanwhile(void **state)
 {
@@ -299,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_sink_fails),
 		cmocka_unit_test(test_reads),
+		cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_rewritten_meanwhile),
 	};
 
