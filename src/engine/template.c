@@ -118,8 +118,8 @@ static int read_image(struct template *t, const char *image, struct image_reader
 }
 
 /*
- * Huge pages, where all of one is there: forking copies one entry instead of 512.  The advice of the
- * area stays as it is, and a page that a copy writes is a small one again.
+ * Huge pages, where all of one is there and there is none yet (template_note_huge()).  The advice of
+ * the area stays as it is, and a page that a copy writes is a small one again.
  */
 static int collapse(const struct rebuilt_task *t, struct error **err)
 {
@@ -206,6 +206,8 @@ int template_make(struct template *ret, const char *image, const struct restore_
 	res = image_reader_open(&reader, image, err);
 	if (res == 0)
 		res = read_image(ret, image, reader, &fill, err);
+	if (res == 0)
+		res = template_note_huge(ret, image, err);
 	if (res == 0)
 		res = fill_needed(&ret->rebuild, &fill, err);
 	if (res == 0)

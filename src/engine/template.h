@@ -44,3 +44,8 @@ int template_fork(struct template *t, struct rebuild *r, struct rebuilt_task *ro
 
 /* It ends; what was forked from it goes on. */
 void template_end(struct template *t);
+
+/* ---- Of its own ---- */
+
+/* The areas say henceforth that there are huge pages where the image has all of one. */
+int template_note_huge(struct template *t, const char *image, struct error **err);
