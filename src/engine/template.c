@@ -14,6 +14,7 @@
 
 #include "arch/arch.h"
 #include "base/fd.h"
+#include "engine/afford.h"
 #include "engine/hand_over.h"
 #include "engine/load.h"
 #include "engine/offspring.h"
@@ -208,6 +209,9 @@ int template_make(struct template *ret, const char *image, const struct restore_
 		res = read_image(ret, image, reader, &fill, err);
 	if (res == 0)
 		res = template_note_huge(ret, image, err);
+	/* These were not there when it was asked whether this machine has room for them. */
+	if (res == 0)
+		res = afford_memory(&ret->rebuild, machine_memory(), err);
 	if (res == 0)
 		res = fill_needed(&ret->rebuild, &fill, err);
 	if (res == 0)
