@@ -29,7 +29,7 @@ trap end_started EXIT
 
 # wait_for SECONDS COMMAND...: until the command succeeds.
 wait_for() {
-	local tries=$(($1 * 50))
+	local tries=$(($1 * 50 * ${STASIS_TIME_SCALE:-1}))
 	shift
 	until "$@" 2>/dev/null; do
 		((tries-- > 0)) || return 1

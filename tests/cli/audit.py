@@ -126,7 +126,8 @@ def check_findings(cells):
 
 def check_text():
     done = audit()
-    check(done.returncode == 0 and not done.stderr, f"{done.returncode} {done.stderr}")
+    check(done.returncode == 0 and not done.stderr,
+          f"{done.returncode} {done.stdout[-3000:]}{done.stderr}")
     check("\033" not in done.stdout, "colours, and no terminal")
     check(re.search(r"^\d+ cells tried: \d+ agree with \S+, 0 stricter, 0 looser", done.stdout,
                     re.MULTILINE), f"no summary in {done.stdout[-300:]}")

@@ -7,6 +7,7 @@ Children that share a large memory with their parent: it is read once for all of
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,9 @@ def bytes_of(pid):
         return sum(int(m[1]) for m in map(found.search, map(str.rstrip, calls)) if m)
 
 
+if not shutil.which("strace"):
+    print("skipped: there is no strace")
+    sys.exit(77)
 target = subprocess.Popen([sys.executable, "-I", "-c", PROGRAM], stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                           start_new_session=True)

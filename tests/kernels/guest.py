@@ -7,11 +7,14 @@ import stat
 import subprocess
 import sysconfig
 
-RUNS = 4  # the audit and the tests, with ptrace_scope 0 and 1: see init.sh
-
 # Commands by their names; libraries are found by ldd.
 PROGRAMS = ("sh", "bash", "mount", "setpriv", "setcap", "getcap", "sysctl", "ip", "insmod",
             "cat", "mkdir", "ln", "sleep", "ls", "uname", "dmesg", "sed")
+# What the scripts of tests/cli call; what they can do without (a compiler, strace), they tell.
+OF_SCRIPTS = ("awk", "chmod", "cmp", "comm", "cp", "cut", "date", "dd", "env", "false", "find",
+              "flock", "grep", "head", "id", "kill", "mkfifo", "mv", "printf", "ps", "readlink",
+              "rm", "seq", "setsid", "sort", "stat", "tail", "tee", "timeout", "touch", "tr",
+              "true", "truncate", "tty", "uniq", "unshare", "wc", "yes")
 # In the order in which they can be loaded; a kernel that has one built in has no such file.
 MODULES = ("unix_diag", "inet_diag", "tcp_diag", "udp_diag", "af_packet_diag", "udmabuf")
 # Of Python what the driver of the tests imports does not use.
@@ -93,7 +96,7 @@ def add_tests(tree, build, root):
     os.makedirs(os.path.join(tree.top, "stasis", "tests"))
     for name in sorted(os.listdir(os.path.join(build, "tests"))):
         path = os.path.join(build, "tests", name)
-        if name.startswith("kind-") and os.path.isfile(path) and os.access(path, os.X_OK):
+        if name.startswith(("kind-", "unit-")) and os.path.isfile(path) and os.access(path, os.X_OK):
             tree.add(path, "/stasis/tests/" + name)
             # Symbols of the debugger make most of an archive that is unpacked into memory.
             subprocess.run(["strip", "-g", os.path.join(tree.top, "stasis/tests", name)],
@@ -104,23 +107,42 @@ def add_tests(tree, build, root):
     for folder in ("tests", "examples", "include"):
         shutil.copytree(os.path.join(root, folder), os.path.join(tree.top, "stasis/source", folder),
                         ignore=shutil.ignore_patterns("__pycache__"))
+    os.mkdir(os.path.join(tree.top, "stasis/source/fuzz"))  # without its corpus
 
 
-def pack(archive, kernel, build, root, pattern):
-    tree = Tree(archive + ".tree")
-    for name in PROGRAMS:
-        tree.add_command(name)
-    add_python(tree)
-    add_modules(tree, kernel)
-    add_tests(tree, build, root)
-    tree.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
-    tree.write("etc/group", "root:x:0:\n")
-    tree.write("etc/pattern", pattern + "\n")
-    tree.add(os.path.join(root, "tests/kernels/init.sh"), "/init")
-    os.chmod(os.path.join(tree.top, "init"), 0o755)
+def archive_of(tree, archive):
     names = subprocess.run(["find", ".", "-print0"], cwd=tree.top, check=True,
                            capture_output=True).stdout
     with open(archive, "wb") as file:
         subprocess.run(["cpio", "--quiet", "-0", "-o", "-H", "newc", "-R", "0:0"], cwd=tree.top,
                        input=names, stdout=file, check=True)
     shutil.rmtree(tree.top)
+
+
+def pack_common(archive, build, root):
+    """What all kernels are given, packed once."""
+    tree = Tree(archive + ".tree")
+    for name in PROGRAMS + OF_SCRIPTS:
+        tree.add_command(name)
+    add_python(tree)
+    add_tests(tree, build, root)
+    tree.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
+    tree.write("etc/group", "root:x:0:\n")
+    tree.add(os.path.join(root, "tests/kernels/init.sh"), "/init")
+    os.chmod(os.path.join(tree.top, "init"), 0o755)
+    archive_of(tree, archive)
+
+
+def pack(archive, common, kernel, words):
+    """The common archive and, after it, what is one kernel's; words: what init.sh is told."""
+    tree = Tree(archive + ".tree")
+    add_modules(tree, kernel)
+    for name, value in words.items():
+        tree.write("etc/" + name, value + "\n")
+    archive_of(tree, archive + ".own")
+    with open(archive, "wb") as whole:
+        for part in (common, archive + ".own"):
+            with open(part, "rb") as file:
+                shutil.copyfileobj(file, whole)
+            whole.write(bytes(-whole.tell() % 512))
+    os.unlink(archive + ".own")

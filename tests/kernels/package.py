@@ -4,9 +4,24 @@ import collections
 import glob
 import os
 import re
+import shutil
 import subprocess
 
 Kernel = collections.namedtuple("Kernel", "release image modules")
+
+
+# Of the host; what the guest is given comes with packages that every Debian system has.
+TOOLS = ("qemu-system-x86_64", "cpio", "xz", "dpkg", "apt-get", "apt-cache")
+
+
+class Missing(Exception):
+    """What this machine does not have, and cannot get."""
+
+
+def check_tools():
+    missing = [name for name in TOOLS if shutil.which(name) is None]
+    if missing:
+        raise Missing("there is no " + ", no ".join(missing))
 
 
 def newest(version):
@@ -16,7 +31,7 @@ def newest(version):
                            capture_output=True, text=True).stdout
     names = [line.split()[0] for line in found.splitlines()]
     if not names:
-        raise SystemExit(f"apt knows no package linux-image-{version}.*-cloud-amd64")
+        raise Missing(f"apt knows no package linux-image-{version}.*-cloud-amd64")
     return max(names, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
 
 
@@ -25,8 +40,12 @@ def fetch(version, folder):
     release = name.removeprefix("linux-image-")
     top = os.path.join(folder, name)
     if not os.path.isdir(top):
-        subprocess.run(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", name],
-                       cwd=folder, check=True)
+        got = subprocess.run(["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", name],
+                             cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, check=False)
+        if got.returncode != 0:
+            lines = got.stdout.strip().splitlines() or ["no reason given"]
+            raise Missing(f"{name} cannot be fetched: {lines[-1]}")
         archive = glob.glob(os.path.join(folder, name + "_*.deb"))[0]
         subprocess.run(["dpkg", "-x", archive, top + ".new"], check=True)
         os.rename(top + ".new", top)

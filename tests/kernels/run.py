@@ -1,24 +1,26 @@
 #!/usr/bin/python3
 """
-Runs the tests of tests/kind on other kernels: Debian's, in a virtual machine without disks.
+Runs the tests on other kernels: Debian's, in a virtual machine without disks.
 
-  tests/kernels/run.py --build build [--kernel 6.1] [--smoke] [-k PATTERN] [--timeout 3600]
+  tests/kernels/run.py --build build [--kernel 6.1] [--smoke] [-k PATTERN] [--scope 1] ...
 
 For each kernel the newest linux-image-VERSION*-cloud-amd64 is fetched with apt-get, unpacked (not
 installed) below BUILD/kernels, and started by qemu-system-x86_64 with an initial RAM file system
-that holds the tool, the test programs, the driver of the tests and what these need.  In it
-the tests run as an ordinary user at the levels none and cap, and `stasis audit` as root, with
-Yama's ptrace_scope 0 and 1.  Reports and ends as tests/run.py does; what the kernels print stays in
+that holds the tool, the test programs, the driver of the tests and what these need.  In it the
+tests of tests/kind run as an ordinary user at the levels none and cap, with Yama's ptrace_scope 0
+and 1, those of tests/unit and tests/cli with 0, and before them `stasis audit` as root.  Reports
+and ends as tests/run.py does; what the guest prints, also what passed, stays in
 BUILD/kernels/VERSION.log.  KVM is used where it works; emulation does without.
+Where there is no qemu or no such kernel to be had, that is skipped, with the reason.
 """
 
 import argparse
 import collections
 import os
 import re
-import shutil
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -27,29 +29,41 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from kernels import guest, package  # noqa: E402
 
 KERNELS = ("6.1", "6.12")
-# A part for every run of CI: one program of each sort.
-SMOKE = (r"kind/(smoke|mem_anon|mem_shared_anon|fd_pipe|fd_epoll|sig_pending|timer_posix|"
-         r"thread_names|sys_poll|tree_child) ")
+LEVELS, SCOPES = ("none", "cap"), ("0", "1")
+# For every run of CI: what differs between kernels, is new in one of them, or is done by another
+# way there, and one program of most sorts.
+SMOKE = (r"^(kind/(smoke|mem_anon|mem_thp|mem_userfaultfd|mem_shared_anon|fd_eventfd|fd_io_uring|fd_epoll|"
+         r"fd_pipe|sig_pending|timer_posix|thread_names|sys_poll|tree_child|tree_clone|ipc_shm) none|"
+         r"cli/(incremental|precopy|clone|restore-refused|yama)\S* none|cli/(lazy|snapshot)\S* none)")
 COUNTS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+TELLING = re.compile(r"(FAILED |skipped |passed |    )")
+TCG = ("-accel", "tcg")
 
 
-def accelerator():
-    """KVM, if a machine of it can really be made: within another machine some processors fail."""
+def kvm_works(kernel):
+    """Whether a machine of KVM runs it: without a root file system it comes to its panic.  Within
+    another machine one can often be made that then stands still."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return "tcg"
-    probe = subprocess.run(["qemu-system-x86_64", "-accel", "kvm", "-cpu", "max", "-S",
-                            "-nodefaults", "-display", "none", "-monitor", "stdio"],
-                           input=b"quit\n",
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    return "kvm" if probe.returncode == 0 else "tcg"
+        return False
+    try:
+        told = subprocess.run(qemu(kernel, ("-accel", "kvm"), "panic=-1"),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, timeout=20, check=False).stdout
+    except subprocess.TimeoutExpired:
+        return False
+    return b"Kernel panic" in told
+
+
+def qemu(kernel, accelerator, words):
+    return ["qemu-system-x86_64", *accelerator, "-cpu", "max", "-smp", "2", "-m", "2048",
+            "-kernel", kernel.image, "-nographic", "-no-reboot", "-nodefaults",
+            "-serial", "stdio", "-append", "console=ttyS0 " + words]
 
 
 def start(kernel, archive, log, timeout):
     """Yields what the guest prints, line by line, without the kernel's own."""
-    command = ["qemu-system-x86_64", "-accel", accelerator(), "-cpu", "max", "-smp", "2",
-               "-m", "2048", "-kernel", kernel, "-initrd", archive, "-nographic", "-no-reboot",
-               "-nodefaults", "-serial", "stdio",
-               "-append", "console=ttyS0 panic=-1 quiet rdinit=/init"]
+    accelerator = ("-accel", "kvm") if kvm_works(kernel) else TCG
+    command = [*qemu(kernel, accelerator, "panic=-1 quiet rdinit=/init"), "-initrd", archive]
     with open(log, "wb") as copy, subprocess.Popen(
             # In our process group, so that whoever ends us ends the machine.
             ["timeout", "--foreground", "-k", "5", str(timeout), *command],
@@ -57,21 +71,14 @@ def start(kernel, archive, log, timeout):
             stderr=subprocess.STDOUT) as machine:
         for line in machine.stdout:
             copy.write(line)
+            copy.flush()
             yield line.decode(errors="replace").rstrip("\r\n")
 
 
-def run_kernel(version, options, total):
-    """All runs in one start of the machine: the guest says where each begins and ends."""
-    folder = os.path.join(options.build, "kernels")
-    os.makedirs(folder, exist_ok=True)
-    kernel = package.fetch(version, folder)
-    archive = os.path.join(folder, f"{version}.cpio")
-    guest.pack(archive, kernel, options.build, ROOT, options.k)
-    print(f"Linux {kernel.release}:", flush=True)
-    finished = 0
-    scope = "?"
-    for line in start(kernel.image, archive, os.path.join(folder, f"{version}.log"),
-                      options.timeout):
+def follow(lines, options, total):
+    """Tells what the guest does; returns how many of its runs came to their end."""
+    finished, scope = 0, "?"
+    for line in lines:
         # The firmware leaves escape sequences before the first of them.
         if "guest: " in line:
             scope = line.partition("guest: ")[2]
@@ -82,33 +89,68 @@ def run_kernel(version, options, total):
             for outcome, number in zip(("passed", "failed", "skipped"), counts.groups()):
                 total[outcome] += int(number)
             print(f"  {scope}: {line}", flush=True)
-        elif re.match(r"(FAILED |skipped |passed |    )", line):
+        elif TELLING.match(line) and (options.verbose or not line.startswith("passed ")):
             print(f"  {line}", flush=True)
-    if finished != guest.RUNS:
+    return finished
+
+
+def run_kernel(version, common, options, total):
+    """All runs in one start of the machine: the guest says where each begins and ends."""
+    folder = os.path.dirname(common)
+    kernel = package.fetch(version, folder)
+    archive = os.path.join(folder, f"{version}.{os.getpid()}.cpio")
+    guest.pack(archive, common, kernel, {
+        "pattern": options.k, "scopes": " ".join(options.scope),
+        "levels": " ".join("--level " + level for level in options.level)})
+    print(f"Linux {kernel.release}:", flush=True)
+    log = os.path.join(folder, f"{version}.log")
+    started = time.monotonic()
+    finished = follow(start(kernel, archive, log, options.timeout), options, total)
+    if finished != 2 * len(options.scope):
         total["failed"] += 1
-        print(f"FAILED  Linux {kernel.release}: {finished} of {guest.RUNS} runs came to their "
-              f"end; its console is in {options.build}/kernels/{version}.log")
+        print(f"FAILED  Linux {kernel.release}: {finished} of {2 * len(options.scope)} runs came "
+              f"to their end in {time.monotonic() - started:.0f} s; its console is in {log}")
     os.unlink(archive)
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Runs the kind tests on other kernels.")
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="Runs the tests on other kernels.")
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--kernel", action="append", metavar="VERSION",
                         help="of " + ", ".join(KERNELS) + ", or another that Debian has")
     parser.add_argument("--smoke", action="store_true", help="some of the tests, for CI")
-    parser.add_argument("-k", default="kind/", metavar="PATTERN", help="labels that match")
-    parser.add_argument("--timeout", type=int, default=3600, help="seconds for one kernel")
+    parser.add_argument("-k", default="", metavar="PATTERN", help="labels that match")
+    parser.add_argument("--level", action="append", choices=LEVELS)
+    parser.add_argument("--scope", action="append", choices=SCOPES, help="Yama's ptrace_scope")
+    parser.add_argument("--timeout", type=int, default=14400, help="seconds for one kernel")
+    parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args()
     options.build = os.path.abspath(options.build)
+    options.level = options.level or LEVELS
+    options.scope = options.scope or SCOPES
     if options.smoke:
         options.k = SMOKE
-    if shutil.which("qemu-system-x86_64") is None:
-        print("FAILED  there is no qemu-system-x86_64")
-        return 1
+        print(f"What runs: {options.k}")
+    return options
+
+
+def main():
+    options = parse_arguments()
     total = collections.Counter()
+    folder = os.path.join(options.build, "kernels")
+    os.makedirs(folder, exist_ok=True)
+    common = os.path.join(folder, f"common.{os.getpid()}.cpio")
     for version in options.kernel or KERNELS:
-        run_kernel(version, options, total)
+        try:
+            package.check_tools()
+            if not os.path.exists(common):
+                guest.pack_common(common, options.build, ROOT)
+            run_kernel(version, common, options, total)
+        except package.Missing as missing:
+            total["skipped"] += 1
+            print(f"skipped Linux {version}: {missing}", flush=True)
+    if os.path.exists(common):
+        os.unlink(common)
     print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
     return 1 if total["failed"] or not total["passed"] else 0
 

@@ -7,6 +7,7 @@ A script runs in an empty folder of its own with
   STASIS_PREFIX  where the project is installed (bin, lib, include, share)
   STASIS_SOURCE  a copy of tests/, examples/ and include/
   SCRATCH        the folder
+  STASIS_TIME_SCALE   how much slower than others this machine may be
 It ends with 0 (all is well), 77 (skipped, the last line says why) or anything else, after
 telling what is wrong.  Comments in it: "# LEVELS: none cap root" (default: none) and
 "# TIMEOUT: 300" (seconds; default 120).
@@ -43,6 +44,7 @@ class ScriptTest:
             "STASIS_PREFIX": self.tool.prefix_folder,
             "STASIS_SOURCE": self.tool.source_folder,
             "SCRATCH": folder,
+            "STASIS_TIME_SCALE": f"{machine.time_scale:g}",
         }
         with open(out_path, "wb") as out:
             process = machine.start(self.level, self.argv, cwd=folder, stdout=out,
