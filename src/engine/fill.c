@@ -162,7 +162,7 @@ int fill_memory(struct rebuild *r, struct rebuilt_task *t, const struct chain *c
 		struct fill *fill, struct error **err)
 {
 	struct filling f __attribute__((cleanup(filling_end))) = {.rebuild = r, .task = t};
-	int res = paste_begin(&f.paste, t, err);
+	int res = paste_begin(&f.paste, r, t, err);
 
 	if (res == 0)
 		res = fill_frames(&f, fill, err);

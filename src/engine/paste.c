@@ -14,6 +14,8 @@
 #include "engine/offspring.h"
 #include "engine/space.h"
 #include "engine/uffd.h"
+#include "inject/pagemap.h"
+#include "priv/calls.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -50,13 +52,32 @@ static bool is_anonymous(const Rec__Area *a)
 	       !(a->flags & MAP_HUGETLB);
 }
 
+static void look(struct paste *p)
+{
+	if (p->pagemap < 0)
+		p->pagemap = priv_open_newborn(p->task->proc, "pagemap", O_RDONLY, p->apart);
+}
+
+/*
+ * What was written already, or is of a fork's parent: the image may say nothing of that, as both
+ * have the same.
+ */
+static bool is_there(const struct paste *p, uint64_t address)
+{
+	uint64_t entry;
+
+	return p->pagemap < 0 || pagemap_read(p->pagemap, address, 1, &entry) < 0 ||
+	       pagemap_is_there(entry);
+}
+
 /*
  * A page of each huge one is touched, and then there is something to collapse; which is done
  * while the memory is empty, for that is less to copy.
  */
-static int touch_and_collapse(const struct rebuilt_task *t, const Rec__Range *range,
-			      struct batch *b, struct error **err)
+static int touch_and_collapse(const struct paste *p, const Rec__Range *range, struct batch *b,
+			      struct error **err)
 {
+	const struct rebuilt_task *t = p->task;
 	char zero = 0;
 	int res = make_room(t->injection, b, 1, "making huge pages", err);
 
@@ -66,7 +87,7 @@ static int touch_and_collapse(const struct rebuilt_task *t, const Rec__Range *ra
 		struct iovec local = {&zero, 1}, remote = {(void *)(uintptr_t)at, 1};
 
 		/* What cannot be touched has no huge pages then. */
-		if (process_vm_writev(t->pid, &local, 1, &remote, 1, 0) != 1)
+		if (!is_there(p, at) && process_vm_writev(t->pid, &local, 1, &remote, 1, 0) != 1)
 			return 0;
 	}
 	batch_call(b, BATCH_MAY_FAIL, SYS_madvise, range->start, range->end - range->start,
@@ -80,8 +101,9 @@ static bool wants_collapse(const Rec__Area *a)
 	       (a->prot & PROT_WRITE);
 }
 
-static int make_huge(const struct rebuilt_task *t, struct error **err)
+static int make_huge(struct paste *p, struct error **err)
 {
+	const struct rebuilt_task *t = p->task;
 	struct batch b cleanup_batch = {0};
 	const Rec__Memory *m = t->memory;
 	bool some = false;
@@ -91,20 +113,38 @@ static int make_huge(const struct rebuilt_task *t, struct error **err)
 		some = wants_collapse(m->areas[i]);
 	if (!some || huge_by_itself())
 		return 0;
+	look(p);
 	if (batch_init(&b, t->injection->region) < 0)
 		return fail(err, ENOMEM, "out of memory");
 	res = enter_task(t, err);
 	for (size_t i = 0; i < m->n_areas && res == 0; i++)
 		for (size_t k = 0; wants_collapse(m->areas[i]) && k < m->areas[i]->n_huge && res == 0; k++)
-			res = touch_and_collapse(t, m->areas[i]->huge[k], &b, err);
+			res = touch_and_collapse(p, m->areas[i]->huge[k], &b, err);
 	return res < 0 ? res : run_batch(t->injection, &b, "making huge pages", err);
 }
 
-int paste_begin(struct paste *p, const struct rebuilt_task *t, struct error **err)
+int paste_begin(struct paste *p, const struct rebuild *r, const struct rebuilt_task *t,
+		struct error **err)
 {
 	*p = PASTE_NONE;
 	p->task = t;
-	return make_huge(t, err);
+	p->apart = r->private_pids;
+	return make_huge(p, err);
+}
+
+/* ---- The way that always goes ---------------------------------------------------------- */
+
+static int write_directly(const struct paste *p, const Rec__Area *a, uint64_t address,
+			  const char *data, uint64_t size)
+{
+	const struct rebuilt_task *t = p->task;
+	struct iovec local = {(void *)data, size}, remote = {(void *)(uintptr_t)address, size};
+
+	if ((a->prot & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE) &&
+	    process_vm_writev(t->pid, &local, 1, &remote, 1, 0) == (ssize_t)size)
+		return 0;
+	/* What the program may not write itself: /proc/PID/mem gives private copies of the pages. */
+	return fd_pwrite(t->mem, data, size, address);
 }
 
 /* ---- The fast way ----------------------------------------------------------------------- */
@@ -123,6 +163,18 @@ static void try_range(struct paste *p, uint64_t start, uint64_t end)
 		p->ranges.count--;
 }
 
+/*
+ * Of a mapping without a page each part that is registered would get anonymous pages' bookkeeping
+ * of its own, and the kernel could not join the parts again (find_mergeable_anon_vma).  A page that
+ * is to be written anyway is touched while it is whole.
+ */
+static bool touch(const struct paste *p, const Rec__Area *a, uint64_t address)
+{
+	char zero = 0;
+
+	return is_there(p, address) || write_directly(p, a, address, &zero, 1) == 0;
+}
+
 /* Huge pages are nothing that userfaultfd(2) has; in the rest of the area it has its way. */
 static void try_area(struct paste *p, const Rec__Area *a)
 {
@@ -130,6 +182,11 @@ static void try_area(struct paste *p, const Rec__Area *a)
 
 	if (!is_anonymous(a) || a->n_huge > MOST_HUGE_RANGES)
 		return;
+	if (a->n_huge) {
+		look(p);
+		if (!touch(p, a, a->huge[0]->start))
+			return;
+	}
 	for (size_t i = 0; i < a->n_huge; i++) {
 		if (a->huge[i]->start > at)
 			try_range(p, at, a->huge[i]->start);
@@ -154,6 +211,7 @@ int paste_speed_up(struct paste *p, struct error **err)
 void paste_end(struct paste *p)
 {
 	close_fdp(&p->uffd);
+	close_fdp(&p->pagemap);
 	vec_free(&p->ranges);
 }
 
@@ -189,19 +247,6 @@ static const struct paste_range *find_range(const struct paste *p, uint64_t addr
 			hi = mid;
 	}
 	return lo < p->ranges.count ? &p->ranges.items[lo] : NULL;
-}
-
-static int write_directly(const struct paste *p, const Rec__Area *a, uint64_t address,
-			  const char *data, uint64_t size)
-{
-	const struct rebuilt_task *t = p->task;
-	struct iovec local = {(void *)data, size}, remote = {(void *)(uintptr_t)address, size};
-
-	if ((a->prot & (PROT_READ | PROT_WRITE)) == (PROT_READ | PROT_WRITE) &&
-	    process_vm_writev(t->pid, &local, 1, &remote, 1, 0) == (ssize_t)size)
-		return 0;
-	/* What the program may not write itself: /proc/PID/mem gives private copies of the pages. */
-	return fd_pwrite(t->mem, data, size, address);
 }
 
 /* Within one area, all of it registered. */

@@ -14,15 +14,18 @@ struct paste_range {
 
 struct paste {
 	const struct rebuilt_task *task;
-	int uffd; /* -1: none */
+	int uffd;    /* -1: none */
+	bool apart;  /* see priv_open_newborn() */
+	int pagemap; /* tells what is there already; -1: nobody looked, or nobody can */
 	/* What is registered with it, sorted. */
 	VEC(struct paste_range) ranges;
 };
 
-#define PASTE_NONE ((struct paste){.uffd = -1})
+#define PASTE_NONE ((struct paste){.uffd = -1, .pagemap = -1})
 
 /* Huge pages are made where they were, so that what comes next goes into them. */
-int paste_begin(struct paste *p, const struct rebuilt_task *t, struct error **err);
+int paste_begin(struct paste *p, const struct rebuild *r, const struct rebuilt_task *t,
+		struct error **err);
 
 /* Much is to come: the fast way is prepared.  Nobody may be in paste_write(). */
 int paste_speed_up(struct paste *p, struct error **err);

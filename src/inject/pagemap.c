@@ -349,6 +349,11 @@ bool pagemap_is_own(uint64_t entry)
 	return (entry & (ENTRY_PRESENT | ENTRY_FILE)) == ENTRY_PRESENT;
 }
 
+bool pagemap_is_there(uint64_t entry)
+{
+	return entry & (ENTRY_PRESENT | ENTRY_SWAPPED);
+}
+
 bool pagemap_is_shared(uint64_t entry)
 {
 	return (entry & (ENTRY_PRESENT | ENTRY_FILE | ENTRY_EXCLUSIVE)) == ENTRY_PRESENT;

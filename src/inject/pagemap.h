@@ -75,6 +75,8 @@ int pagemap_protect(int pagemap, uint64_t start, uint64_t end);
 int pagemap_read(int pagemap, uint64_t start, size_t pages, uint64_t *ret);
 /* It is in memory, and is the process's own and not a file's. */
 bool pagemap_is_own(uint64_t entry);
+/* There is a page of any sort, in memory or swapped out. */
+bool pagemap_is_there(uint64_t entry);
 /* It is in memory, is the process's own and not a file's, and others have it too. */
 bool pagemap_is_shared(uint64_t entry);
 /* It was written to since /proc/PID/clear_refs was told 4, or its mapping is newer than that. */

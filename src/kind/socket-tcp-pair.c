@@ -35,6 +35,8 @@
 #define SETTLE_MS 50
 /* How often a queue is tried again, each time with wider buffers. */
 #define ROUNDS 40
+/* Of these so many without more room than before. */
+#define ROUNDS_IN_VAIN 8
 
 /* One end of a connection that is to be made. */
 struct end {
@@ -288,16 +290,17 @@ static size_t push(int fd, const uint8_t *data, size_t size)
 	return done;
 }
 
-static bool has_arrived(int fd, size_t size)
+/* How much of it lies where it is read, when all has arrived or no more comes. */
+static size_t arrived(int fd, size_t size)
 {
-	for (int i = 0; i < SETTLE_MS; i++) {
-		int waiting = 0;
+	int waiting = 0;
 
+	for (int i = 0; i < SETTLE_MS; i++) {
 		if (ioctl(fd, SIOCINQ, &waiting) == 0 && (size_t)waiting == size)
-			return true;
+			break;
 		poll(NULL, 0, 1);
 	}
-	return false;
+	return waiting > 0 ? (size_t)waiting : 0;
 }
 
 /* Reads what was written, which makes the kernel give the connection more room. */
@@ -318,11 +321,15 @@ static int drain(int fd, size_t size)
 	return buf ? 0 : -ENOMEM;
 }
 
-/* All of it shall lie where it is to be read, and not wait for room in the other end. */
+/*
+ * All of it shall lie where it is to be read, as far as the kernel can be brought to give room for
+ * it; what it gives none for waits with the writer, as it did in the program.
+ */
 static int fill(int from, int to, const Rec__Socket *m)
 {
 	const ProtobufCBinaryData *data = &m->content;
-	int cork = 0, r = 0;
+	size_t most = 0;
+	int cork = 0, r = 0, vain = 0;
 	socklen_t len = sizeof cork;
 
 	if (!data->len)
@@ -330,9 +337,11 @@ static int fill(int from, int to, const Rec__Socket *m)
 	getsockopt(from, IPPROTO_TCP, TCP_CORK, &cork, &len);
 	set_number(from, IPPROTO_TCP, TCP_CORK, 0);
 	for (int round = 0; r == 0; round++) {
-		size_t n = push(from, data->data, data->len);
+		size_t n = push(from, data->data, data->len), there = arrived(to, n);
 
-		if (n == data->len && has_arrived(to, n))
+		vain = there > most ? 0 : vain + 1;
+		most = there > most ? there : most;
+		if (n == data->len && (there == n || vain > ROUNDS_IN_VAIN || round >= ROUNDS))
 			break;
 		r = round < ROUNDS ? drain(to, n) : -ENOBUFS;
 		/* The kernel may give more than we may ask for. */
