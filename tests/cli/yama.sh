@@ -28,7 +28,7 @@ goes_on permits "after its restore"
 # Who starts it becomes the tool: its ancestor.
 sed -i 1d beside.py
 mkdir -p below
-expect 0 bash -c 'cd below; python3 ../beside.py 0 </dev/null >out 2>&1 3>&- & pid=$!
+expect 0 bash -c '(cd below; exec python3 ../beside.py 0 </dev/null >out 2>&1 3>&-) & pid=$!
 	until [[ -s below/ticks ]]; do sleep 0.05; done
 	echo $pid >pid
 	exec "$STASIS" checkpoint -o image.below $pid 3>&-'

@@ -9,7 +9,7 @@ mkdir -p /dev/pts /dev/shm /dev/mqueue
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 mount -t tmpfs -o mode=1777 shm /dev/shm
 mount -t tmpfs -o mode=1777 tmp /tmp
-mount -t tmpfs -o mode=755 var /var/tmp
+mount -t tmpfs -o mode=755,size=70% var /var/tmp
 mount -t mqueue mqueue /dev/mqueue 2>/dev/null
 ln -sf /proc/self/fd /dev/fd
 ip link set lo up

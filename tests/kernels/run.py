@@ -55,7 +55,7 @@ def kvm_works(kernel):
 
 
 def qemu(kernel, accelerator, words):
-    return ["qemu-system-x86_64", *accelerator, "-cpu", "max", "-smp", "2", "-m", "2048",
+    return ["qemu-system-x86_64", *accelerator, "-cpu", "max", "-smp", "2", "-m", "3072",
             "-kernel", kernel.image, "-nographic", "-no-reboot", "-nodefaults",
             "-serial", "stdio", "-append", "console=ttyS0 " + words]
 

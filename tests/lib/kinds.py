@@ -110,6 +110,7 @@ class Run:
             self.expect_nothing_left()
         finally:
             self.clean_up()
+        self.machine.forget(self.top)
 
     def command(self):
         return [os.path.join(self.tool.kind_folder, "kind-" + self.program.name)]

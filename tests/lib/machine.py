@@ -46,6 +46,11 @@ class Machine:
         else:
             shutil.rmtree(self.scratch, ignore_errors=True)
 
+    def forget(self, folder):
+        """Of a test that passed nothing is wanted: images of all of them take gigabytes."""
+        if not self.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def level_obstacle(self, level):
         """Why tests of this level cannot run, or None."""
         if level == "none":

@@ -60,6 +60,7 @@ class ScriptTest:
             raise Skip(lines[-1].removeprefix("skipped:").strip())
         if status != 0:
             raise Failure(explain(status_words(status), output=tail(out_path)))
+        machine.forget(work)
 
 
 def clean_up(machine, process, folder):
