@@ -40,6 +40,7 @@ for scope in $(cat /etc/scopes); do
 	echo "guest: $machine"
 	[ "$scope" = 0 ] || pattern="^(?=kind/|cli/yama).*?(?:$pattern)"
 	# Emulated processors are slow: ten times the patience.
+	# shellcheck disable=SC2046 # these are several words
 	/usr/bin/python3 /stasis/source/tests/run.py --installed /stasis -k "$pattern" \
 		$(cat /etc/levels) --time-scale 10 -j 2 -v
 done
