@@ -5,12 +5,12 @@
  *	floor write FILE BYTES		write(2) of the program's own memory, fsync(2)
  *	floor read FILE BYTES		read(2) into anonymous memory that no one touched yet
  *	floor uffd FILE BYTES		the same by UFFDIO_COPY, from a mapping, two threads
- *	floor place FILE BYTES		as uffd, but the same 256 KiB again and again: no file is
- *read floor collapse FILE BYTES	as uffd, and then MADV_COLLAPSE, which copies it to huge
- *pages floor huge FILE BYTES		read(2) into huge pages, two threads floor through FILE
- *BYTES	the same by way of a buffer, which is what can be verified floor zero FILE BYTES
- *huge pages are made and zeroed, two threads, and nothing is read floor idle MILLISECONDS
- *the longest gap in looking at the clock for so long
+ *	floor place FILE BYTES		as uffd, but the same 256 KiB again and again, of no file
+ *	floor collapse FILE BYTES	as uffd, then MADV_COLLAPSE, which copies it to huge pages
+ *	floor huge FILE BYTES		read(2) into huge pages, two threads
+ *	floor through FILE BYTES	the same by way of a buffer, where it can be verified
+ *	floor zero FILE BYTES		huge pages are made, two threads, and nothing is read
+ *	floor idle MILLISECONDS		the longest gap in looking at the clock for so long
  */
 #include <fcntl.h>
 #include <inttypes.h>

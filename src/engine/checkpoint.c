@@ -111,7 +111,6 @@ static int compare_members(struct session *s, struct error **err)
 /* Everything that can be seen from outside.  The tree stands still and is untouched. */
 static int look(struct session *s, struct error **err)
 {
-	struct outside_look outside cleanup_outside = {0};
 	struct error *found = NULL;
 	int r = 0, first = 0;
 
@@ -125,8 +124,6 @@ static int look(struct session *s, struct error **err)
 				  err);
 	if (r == 0)
 		r = compare_members(s, err);
-	if (r == 0)
-		outside_begin(&outside, &s->capture.tree, &s->sharing);
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_describe(&s->capture, m, err);
@@ -138,7 +135,7 @@ static int look(struct session *s, struct error **err)
 		if (first == 0)
 			first = r;
 	}
-	outside_tell(&outside, &found);
+	refuse_shared_outside(&s->capture.tree, &s->sharing, &found);
 	if (first == 0 && found)
 		first = -error_errno(found);
 	error_merge(err, &found);

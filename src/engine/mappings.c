@@ -84,19 +84,16 @@ static const struct {
 
 static int fill_advice(const struct vm_area *a, Rec__Area *r)
 {
-	uint64_t any = 0;
-
-	for (size_t i = 0; i < ADVICES; i++)
-		any |= advices[i].flag;
-	/* Most have none, and there may be very many of them. */
-	if (!(a->flags & any))
-		return 0;
-	r->advice = calloc(ADVICES, sizeof *r->advice);
-	if (!r->advice)
-		return -ENOMEM;
-	for (size_t i = 0; i < ADVICES; i++)
-		if (a->flags & advices[i].flag)
-			r->advice[r->n_advice++] = advices[i].advice;
+	for (size_t i = 0; i < ADVICES; i++) {
+		if (!(a->flags & advices[i].flag))
+			continue;
+		/* Most have none, and there may be very many of them. */
+		if (!r->advice)
+			r->advice = calloc(ADVICES, sizeof *r->advice);
+		if (!r->advice)
+			return -ENOMEM;
+		r->advice[r->n_advice++] = advices[i].advice;
+	}
 	return 0;
 }
 

@@ -87,20 +87,17 @@ int member_describe(struct capture *c, struct member *m, struct error **err)
 
 int member_look(struct capture *c, struct member *m, struct error **err)
 {
-	struct page_kinds_look kinds cleanup_page_kinds = {0};
 	struct error *found = NULL;
 	int r;
 
 	if (m->task->zombie)
 		return 0;
-	if (!m->task->memory_of)
-		page_kinds_begin(&kinds, m->task);
 	survey_stopped(m->task, capture_namespaces(c), &found);
 	refuse_apart(m->task, c->tree.tasks.items[0], &found);
 	m->record->terminal = terminal_to_lead(c, m->task);
 	r = m->task->memory_of ? 0 : capture_mappings(c, m->task, &m->memory, &found);
 	if (r == 0 && m->memory)
-		r = page_kinds_fill(&kinds, m->memory, &found);
+		r = capture_page_kinds(m->task, m->memory, &found);
 	if (found) {
 		r = -error_errno(found);
 		error_wrap(&found, 0, "process %d (%s)", m->task->pid, m->record->name);

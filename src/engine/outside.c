@@ -130,45 +130,25 @@ static void refuse_sharer(const struct sharing *s, pid_t pid, struct error **err
 	}
 }
 
-static void look(void *arg)
+void refuse_shared_outside(const struct tree *tree, const struct sharing *s, struct error **err)
 {
-	struct outside_look *l = arg;
 	const pid_t self = getpid();
 	DIR *d = opendir("/proc");
 	struct objects objects = {0};
 	struct dirent *e;
 
-	find_objects(l->tree, &objects);
+	find_objects(tree, &objects);
 	while (d && (e = readdir(d))) {
 		char *end;
 		long pid = strtol(e->d_name, &end, 10);
 
-		if (*end || pid <= 0 || pid == self || tree_find(l->tree, (pid_t)pid))
+		if (*end || pid <= 0 || pid == self || tree_find(tree, (pid_t)pid))
 			continue;
-		refuse_sharer(l->sharing, (pid_t)pid, &l->found);
+		refuse_sharer(s, (pid_t)pid, err);
 		if (objects.list.count)
-			refuse_mapped(&objects, dirfd(d), (pid_t)pid, &l->found);
+			refuse_mapped(&objects, dirfd(d), (pid_t)pid, err);
 	}
 	if (d)
 		closedir(d);
 	vec_free(&objects.list);
-}
-
-void outside_begin(struct outside_look *l, const struct tree *tree, const struct sharing *s)
-{
-	l->tree = tree;
-	l->sharing = s;
-	beside_start(&l->beside, look, l);
-}
-
-void outside_tell(struct outside_look *l, struct error **err)
-{
-	beside_wait(&l->beside);
-	error_merge(err, &l->found);
-}
-
-void outside_end(struct outside_look *l)
-{
-	beside_wait(&l->beside);
-	error_freep(&l->found);
 }

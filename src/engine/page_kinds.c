@@ -9,9 +9,6 @@
 #include "engine/mappings.h"
 #include "inject/pagemap.h"
 
-/* Bytes of memory whose page tables take longer to look through than a thread to begin. */
-#define WORTH_A_THREAD (UINT64_C(64) << 20)
-
 static int add_range(uint64_t start, uint64_t end, Rec__Range ***to, size_t *count)
 {
 	Rec__Range **grown = *count & (*count - 1) ? *to : realloc(*to, (*count ? *count * 2 : 1) *
@@ -48,64 +45,33 @@ static int add_part(const struct page_ranges *from, size_t *at, const Rec__Area 
 }
 
 /* The whole address space in one go: a call for each mapping costs more than what it finds out. */
-static void look(void *arg)
+static int find_kinds(const struct task *task, Rec__Memory *m, struct page_kinds *found)
 {
-	struct page_kinds_look *l = arg;
-	cleanup_close int pagemap = openat(l->task->proc, "pagemap", O_RDONLY | O_CLOEXEC);
-
-	l->result = pagemap < 0 ? -errno : pagemap_kinds(pagemap, l->start, l->end, &l->found);
-}
-
-void page_kinds_begin(struct page_kinds_look *l, const struct task *task)
-{
-	uint64_t size = 0;
-
-	l->task = task;
-	vec_each(a, &task->areas.list) {
-		if (a->gate)
-			continue;
-		if (l->end == 0)
-			l->start = a->start;
-		l->end = a->end;
-		size += a->rss + a->swap;
-	}
-	if (size >= WORTH_A_THREAD)
-		beside_start(&l->beside, look, l);
-	else if (l->end)
-		look(l);
-}
-
-static int fill(struct page_kinds_look *l, Rec__Memory *m)
-{
+	cleanup_close int pagemap = openat(task->proc, "pagemap", O_RDONLY | O_CLOEXEC);
 	size_t guards = 0, huge = 0;
-	int r = l->result;
+	int r = pagemap < 0 ? -errno
+			    : pagemap_kinds(pagemap, m->areas[0]->start,
+					    m->areas[m->n_areas - 1]->end, found);
 
 	for (size_t i = 0; i < m->n_areas && r == 0; i++) {
 		Rec__Area *a = m->areas[i];
-		const struct vm_area *seen = maps_find(&l->task->areas, a->start);
+		const struct vm_area *seen = maps_find(&task->areas, a->start);
 
 		if (a->special)
 			continue;
-		r = add_part(&l->found.guards, &guards, a, &a->guards, &a->n_guards);
+		r = add_part(&found->guards, &guards, a, &a->guards, &a->n_guards);
 		if (r == 0 && seen && seen->anon_huge)
-			r = add_part(&l->found.huge, &huge, a, &a->huge, &a->n_huge);
+			r = add_part(&found->huge, &huge, a, &a->huge, &a->n_huge);
 	}
 	return r;
 }
 
-int page_kinds_fill(struct page_kinds_look *l, Rec__Memory *m, struct error **err)
+int capture_page_kinds(const struct task *task, Rec__Memory *m, struct error **err)
 {
-	int r;
+	struct page_kinds found = {0};
+	int r = m->n_areas ? find_kinds(task, m, &found) : 0;
 
-	beside_wait(&l->beside);
-	r = fill(l, m);
-	return r == 0 ? 0
-		      : fail_errno(err, -r, "cannot see the pages of process %d", l->task->pid);
-}
-
-void page_kinds_end(struct page_kinds_look *l)
-{
-	beside_wait(&l->beside);
-	vec_free(&l->found.guards.list);
-	vec_free(&l->found.huge.list);
+	vec_free(&found.guards.list);
+	vec_free(&found.huge.list);
+	return r == 0 ? 0 : fail_errno(err, -r, "cannot see the pages of process %d", task->pid);
 }

@@ -1,12 +1,10 @@
 /* The content of memory: which pages there are, and their way into the image. */
 #pragma once
 
-#include "base/beside.h"
 #include "base/error.h"
 #include "engine/engine.h"
 #include "engine/snapshot.h"
 #include "image/writer.h"
-#include "inject/pagemap.h"
 #include "records.pb-c.h"
 #include "task/capture.h"
 
@@ -14,23 +12,10 @@
 #define MEMORY_OBJECT(pid) (UINT64_C(1) << 32 | (uint32_t)(pid))
 
 /*
- * Finds guard pages (MADV_GUARD_INSTALL) and transparent huge pages of a stopped task, whose mappings
- * were read, and puts them into the areas of m.  Kernels that cannot tell have none of the former (or
- * are one of 6.13 to 6.15).  In large memory they are looked for while the caller goes on.
+ * Finds guard pages (MADV_GUARD_INSTALL) and transparent huge pages and puts them into the
+ * areas of m.  Kernels that cannot tell have none of the former (or are one of 6.13 to 6.15).
  */
-struct page_kinds_look {
-	const struct task *task;
-	struct beside beside;
-	uint64_t start, end;
-	struct page_kinds found;
-	int result;
-};
-
-/* Of a zeroed struct. */
-void page_kinds_begin(struct page_kinds_look *l, const struct task *task);
-int page_kinds_fill(struct page_kinds_look *l, Rec__Memory *m, struct error **err);
-void page_kinds_end(struct page_kinds_look *l);
-#define cleanup_page_kinds __attribute__((cleanup(page_kinds_end)))
+int capture_page_kinds(const struct task *task, Rec__Memory *m, struct error **err);
 
 /* Writes all private pages of the task that are not zero, as its snapshot has them. */
 int write_memory(struct image_writer *w, const struct checkpoint_options *o,

@@ -14,6 +14,7 @@
 #include "engine/source.h"
 #include "engine/watch.h"
 #include "inject/track.h"
+#include "task/areas.h"
 
 #define CHUNK ((size_t)1 << 20)
 #define LITTLE (UINT64_C(2) << 20) /* is copied within the pause in a millisecond */
@@ -35,14 +36,13 @@ static bool is_copied(const struct vm_area *a)
 /* As far as it still has the mappings that it had; what is new is not protected. */
 static void disarm(const struct held *h)
 {
+	cleanup_free char *path = str_format("/proc/%d/maps", h->pid);
 	struct vm_areas areas cleanup_maps = {0};
-	struct page_source source;
 
-	if (watch_read(h, &areas, &source) == 0)
+	if (path && areas_read(AT_FDCWD, path, &areas) == 0)
 		vec_each(a, &areas.list)
 			if (is_copied(a))
 				track_disarm(h->uffd, a->start, a->end);
-	source_close(&source);
 }
 
 void precopy_free(struct precopy *p)

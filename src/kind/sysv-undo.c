@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/kcmp.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sem.h>
@@ -128,8 +127,6 @@ static void ask_groups(struct batch *b, const struct values *v, size_t size)
 /* Neither has any adjustments: neither has what they are kept in. */
 static bool has_none(const struct task *task)
 {
-	/* A thread that we began shares a list with us, made for that: we want none (copy_semundo()). */
-	unshare(CLONE_SYSVSEM);
 	return syscall(SYS_kcmp, getpid(), task->pid, KCMP_SYSVSEM, 0, 0) == 0;
 }
 

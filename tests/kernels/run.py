@@ -30,7 +30,7 @@ from kernels import guest, package  # noqa: E402
 
 KERNELS = ("6.1", "6.12")
 LEVELS, SCOPES = ("none", "cap"), ("0", "1")
-# For every run of CI: what differs between kernels, is new in one of them, or is done by another
+# What takes minutes, and is meant for CI once all of it passes: what differs between kernels, is new in one of them, or is done by another
 # way there, and one program of most sorts.
 SMOKE = (r"^(kind/(smoke|mem_anon|mem_thp|mem_userfaultfd|mem_shared_anon|fd_eventfd|fd_io_uring|fd_epoll|"
          r"fd_pipe|sig_pending|timer_posix|thread_names|sys_poll|tree_child|tree_clone|ipc_shm) none|"
@@ -118,7 +118,7 @@ def parse_arguments():
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--kernel", action="append", metavar="VERSION",
                         help="of " + ", ".join(KERNELS) + ", or another that Debian has")
-    parser.add_argument("--smoke", action="store_true", help="some of the tests, for CI")
+    parser.add_argument("--smoke", action="store_true", help="some of the tests: minutes")
     parser.add_argument("-k", default="", metavar="PATTERN", help="labels that match")
     parser.add_argument("--level", action="append", choices=LEVELS)
     parser.add_argument("--scope", action="append", choices=SCOPES, help="Yama's ptrace_scope")
