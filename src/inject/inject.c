@@ -207,9 +207,11 @@ int inject_map(struct injection *in, struct error **err)
 
 	if (arch_batch_size() > sizeof code)
 		return fail(err, ENOSPC, "the batch runner is too large");
+	in->mapping = true;
 	r = inject_call(in, SYS_mmap, map, &at, err);
 	if (r < 0)
 		return r;
+	in->mapping = false;
 	if (at < 0 && at >= -4095)
 		return refuse(err, (int)-at, "raise its RLIMIT_AS: prlimit(1)",
 			      "process %d cannot map %u KiB of memory: %s", in->pid,
@@ -489,8 +491,11 @@ void inject_end(struct injection *in)
 {
 	const unsigned char zeros[CELL_MAX] = {0};
 
-	/* Who could not be led back still has to come through it, as if we had been killed. */
-	if (in->cell && !in->tid)
+	/*
+	 * Who could not be led back still has to come through it, as if we had been killed.  A region
+	 * that may be there, and has no code yet, is known to the next one by the cell only.
+	 */
+	if (in->cell && !in->tid && !in->mapping)
 		fd_pwrite(in->mem, zeros, arch_cell_size(), in->cell);
 	in->cell = 0;
 }

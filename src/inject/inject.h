@@ -32,6 +32,7 @@ struct injection {
 	uint64_t place;    /* where the region will stand: told in the cell before it does */
 	bool replaces;     /* ... where one that was left stands now: there is never more than one */
 	uint64_t region;   /* address of the region, 0: none yet */
+	bool mapping;      /* whether it stands there by now was not heard */
 	int doorbell;      /* a signal that the program ignores; 0: there is none, stop at each call */
 
 	/* The thread that is in it now. */

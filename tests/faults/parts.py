@@ -161,7 +161,8 @@ class Checkpoint(Part):
         scene.expect_nothing_left()
         left = max(each[1] for each in scene.victim.fields())
         if left > MAPPINGS:
-            raise Failure(f"{left} mappings were left behind")
+            raise Failure(explain(f"{left} mappings were left behind", output=said,
+                                  maps=scene.victim.maps()))
         if left:
             self.count("with a mapping left")
 

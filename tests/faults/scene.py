@@ -77,6 +77,10 @@ class Victim:
             found.append((counters, mappings, failed, why.split(b"\0")[0].decode()))
         return found
 
+    def maps(self):
+        with open(f"/proc/{self.pid}/maps") as file:
+            return file.read()
+
     def check(self):
         """It goes on, all of it, and nothing in it has changed."""
         before = [counter for fields in self.fields() for counter in fields[0]]
