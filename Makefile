@@ -19,6 +19,21 @@ test: setup-test
 		-Db_sanitize=address,undefined -Db_lundef=false
 	@$(PYTHON) tests/run.py --build $(BUILD) --asan-build $(BUILD)-asan $(TESTFLAGS)
 
+# Which lines of src the tests run, and which refusals they bring about: a quarter of an hour.
+COVERAGE_OPTIONS = $(MESON_OPTIONS) -Dkind_tests=false -Dwerror=false -Dcoverage=$(COVERAGE_FOLDER) \
+	-Db_lundef=false
+COVERAGE_FOLDER = /var/tmp/stasis-coverage.$(shell id -u)
+coverage: setup-coverage
+	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
+	@CC=clang tools/build.sh $(BUILD)-coverage $(COVERAGE_OPTIONS)
+	@$(PYTHON) tests/coverage.py --build $(BUILD) --coverage-build $(BUILD)-coverage \
+		--folder $(COVERAGE_FOLDER) $(COVERAGEFLAGS)
+
+# The static checkers alone; make test runs them, too.
+static: setup-test
+	@tools/build.sh $(BUILD) $(MESON_OPTIONS)
+	@$(PYTHON) tools/static.py --build $(BUILD)
+
 # Random trees of processes, as many as you like: make soak SEEDS=1000.
 SEEDS ?= 1000
 soak: setup-test
@@ -63,9 +78,9 @@ install: all
 	@echo "    setcap cap_checkpoint_restore+ep $(abspath $(DESTDIR)$(PREFIX))/bin/stasis"
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-afl $(BUILD)-faults
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-afl $(BUILD)-faults $(BUILD)-coverage
 
 setup-%:
 	@tools/setup.sh $*
 
-.PHONY: all demo test soak test-faults test-kernels fuzz fuzz-afl bench install clean
+.PHONY: all demo test coverage static soak test-faults test-kernels fuzz fuzz-afl bench install clean

@@ -146,6 +146,10 @@ def discover(options, machine):
         sanitized.kind_folder = plain.kind_folder      # targets are never sanitized,
         sanitized.prefix_folder = plain.prefix_folder  # nor what others build with the library
         tool = sanitized if options.asan else plain
+    if options.coverage_build:
+        tool = Tool(machine, options.coverage_build, "coverage", False)
+        tool.kind_folder = plain.kind_folder  # targets are never instrumented
+        tests += scripts.discover_replays(tool)
     if not options.installed:
         tests += checks.discover(ROOT, options.build)
     tests += scripts.discover_units(tool)
@@ -185,6 +189,8 @@ def parse_arguments():
                         "DIR/prefix, the programs of the tests in DIR/tests")
     parser.add_argument("--asan-build", help="a sanitizer build: adds kind/ tests with it")
     parser.add_argument("--asan", action="store_true", help="only the sanitizer build's tool")
+    parser.add_argument("--coverage-build", help="the tool and the unit tests of that build, and the "
+                        "fuzzers' inputs: tests/coverage.py")
     parser.add_argument("-k", default="", metavar="PATTERN", help="labels that match")
     parser.add_argument("--level", action="append", choices=LEVELS)
     parser.add_argument("--mode", action="append", choices=kinds.MODES)
@@ -201,6 +207,8 @@ def parse_arguments():
         options.asan_build = options.build + "-asan"
     if options.asan_build:
         options.asan_build = os.path.abspath(options.asan_build)
+    if options.coverage_build:
+        options.coverage_build = os.path.abspath(options.coverage_build)
     return options
 
 

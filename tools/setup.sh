@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes sure that a Debian machine has what GROUP needs; quiet and instant when it has.
 #
-#	tools/setup.sh build | demo | test | bench | kernels | fuzz
+#	tools/setup.sh build | demo | test | coverage | bench | kernels | fuzz
 #
 # Installs through apt-get, with sudo when not root.  No service that comes
 # with a package is started or enabled: this is somebody's machine.
@@ -13,10 +13,12 @@ build=(gcc libc6-dev make meson ninja-build pkg-config binutils protobuf-c-compi
 	zlib1g-dev libseccomp-dev)
 demo=(python3 util-linux)
 test=(python3 util-linux libcap2-bin procps strace perl sqlite3 redis-server redis-tools gzip
-	nginx-light:nginx make nodejs:node openjdk-17-jdk-headless:javac vim:vim tmux bsdutils:script shellcheck man-db)
+	nginx-light:nginx make nodejs:node openjdk-17-jdk-headless:javac vim:vim tmux bsdutils:script shellcheck man-db
+	clang-tidy cppcheck)
 bench=(python3 util-linux)
 kernels=(python3 util-linux libcap2-bin procps iproute2 kmod cpio xz-utils
 	qemu-system-x86:qemu-system-x86_64)
+coverage=(clang llvm:llvm-cov)
 fuzz=(python3 clang afl++:afl-fuzz)
 
 has() { # PACKAGE[:COMMAND]
@@ -82,11 +84,12 @@ case ${1-} in
 build) want=("${build[@]}") ;;
 demo) want=("${build[@]}" "${demo[@]}") ;;
 test) want=("${build[@]}" "${demo[@]}" "${test[@]}") ;;
+coverage) want=("${build[@]}" "${demo[@]}" "${test[@]}" "${coverage[@]}") ;;
 bench) want=("${build[@]}" "${bench[@]}") ;;
 kernels) want=("${build[@]}" "${kernels[@]}") ;;
 fuzz) want=("${build[@]}" "${fuzz[@]}") ;;
 *)
-	echo "usage: tools/setup.sh build|demo|test|bench|kernels|fuzz" >&2
+	echo "usage: tools/setup.sh build|demo|test|coverage|bench|kernels|fuzz" >&2
 	exit 2
 	;;
 esac

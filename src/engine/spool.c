@@ -109,15 +109,15 @@ static int add_far(struct spool *s, struct gathering **g, struct page_range rang
 {
 	int r = open_spool(s);
 
-	if (r == 0 && !*g) {
+	if (r < 0)
+		return r;
+	if (!*g) {
 		*g = malloc(sizeof **g);
 		if (!*g)
 			return -ENOMEM;
 		(*g)->spool = s;
 		(*g)->used = 0;
 	}
-	if (r < 0)
-		return r;
 	*ret = (struct spooled){range.start, range.end, s->used + (*g)->used, false};
 	return gather(*g, range, read, source);
 }

@@ -181,7 +181,7 @@ static int read_memory(struct image_reader *r, const struct image_frame_header *
 		       struct image_frame *frame, struct error **err)
 {
 	uint64_t at = r->in.offset;
-	struct image_memory m;
+	struct image_memory m = {0};
 	ssize_t data_at = read_runs(r, h, &m, err);
 
 	if (data_at < 0)

@@ -76,7 +76,6 @@ uint64_t batch_space(struct batch *b, size_t size)
 	    at > BATCH_ASIDE_AT - BATCH_SCRATCH_AT - size) {
 		b->overflow = true;
 		at = 0;
-		size = 0;
 	} else {
 		b->scratch_used = at + size;
 	}

@@ -46,7 +46,7 @@ static int device_fill(struct file *f, Rec__Device *m, struct error **err)
 	m->minor = minor(f->st.st_rdev);
 	known = known_device(m->major, m->minor);
 	/* The number says what it is: a node that is gone is replaced by the usual one. */
-	m->path = strdup(path_names(f->link, &f->st) ? f->link : known->path);
+	m->path = strdup(path_names(f->link, &f->st) || !known ? f->link : known->path);
 	return m->path ? 0 : fail(err, ENOMEM, "out of memory");
 }
 

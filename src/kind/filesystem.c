@@ -125,7 +125,7 @@ static int filesystem_rebuild(const struct rebuild *r, const struct rebuilt_thre
 		return 0;
 	batch_call(b, 0, SYS_chdir, batch_put_string(b, m->cwd));
 	/* After that: both paths are the tool's, and the working directory may be outside. */
-	if (strcmp(m->root, "/"))
+	if (strcmp(m->root, "/") != 0)
 		batch_call(b, 0, SYS_chroot, batch_put_string(b, m->root));
 	batch_call(b, 0, SYS_umask, m->umask);
 	return 0;

@@ -444,6 +444,7 @@ int io_uring_settle(struct rebuild *r, struct rebuilt_task *t, const ProtobufCMe
 		res = make_in_task(r, t, m, &memory, b, err);
 		return res < 0 ? res : 1;
 	}
-	place_of(r, t, m, IORING_OFF_SQ_RING, kernel_size(m), &memory);
-	return finish_outside(t, m, fd, memory->fd, err);
+	return place_of(r, t, m, IORING_OFF_SQ_RING, kernel_size(m), &memory)
+		       ? finish_outside(t, m, fd, memory->fd, err)
+		       : -EINVAL; /* said the first time */
 }

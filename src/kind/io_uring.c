@@ -78,7 +78,7 @@ static const struct vm_area *restored_memory(const struct task *task, uint64_t r
 					     const struct vm_area **ret_entries)
 {
 	vec_each(a, &task->areas.list) {
-		if (!a->path || strcmp(a->path, RING_MEMORY_LINK) || a->offset ||
+		if (!a->path || strcmp(a->path, RING_MEMORY_LINK) != 0 || a->offset ||
 		    marked(task, a).inode != ring)
 			continue;
 		*ret_entries = area_at(task, a->inode, RING_MEMORY_LINK, IORING_OFF_SQES);

@@ -231,15 +231,15 @@ static int check_inherited(const Rec__Seccomp *m, struct error **err)
 static int seccomp_check(const struct rebuild *r, const ProtobufCMessage *message,
 			 struct error **err)
 {
-	const Rec__Seccomp *m = (const Rec__Seccomp *)message;
+	const Rec__Seccomp *m = (const Rec__Seccomp *)message, *filters = filters_of(r, m);
 
 	if (m->inherited)
 		return check_inherited(m, err);
-	if (!filters_of(r, m) || (m->as_thread && !filters_of(r, m)->n_filters))
+	if (!filters || (m->as_thread && !filters->n_filters))
 		return fail(err, EINVAL, "thread %u has the seccomp filters of thread %u, which has none",
 			    m->tid, m->as_thread);
 	/* The rest was, or will be, said of the main thread. */
-	if (m->as_thread && m->no_new_privs == filters_of(r, m)->no_new_privs)
+	if (m->as_thread && m->no_new_privs == filters->no_new_privs)
 		return 0;
 	if (!priv_can(PRIV_FILTERS_SUSPEND))
 		return refuse(err, EPERM, "restore it as root, and outside of any filter",

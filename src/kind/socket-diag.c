@@ -89,9 +89,9 @@ static int question(uint32_t inode, uint32_t show, void *buf, size_t size,
 int unix_state(uint32_t inode, struct unix_state *ret)
 {
 	_Alignas(struct nlmsghdr) char buf[4096];
-	const struct rtattr *a;
+	const struct rtattr *a = NULL;
 	struct unix_state s = {0};
-	int left, r = question(inode, UDIAG_SHOW_VFS | UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN, buf,
+	int left = 0, r = question(inode, UDIAG_SHOW_VFS | UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN, buf,
 			       sizeof buf, &a, &left);
 
 	if (r < 0)
@@ -106,8 +106,8 @@ int unix_state(uint32_t inode, struct unix_state *ret)
 int unix_waiting(uint32_t inode, uint32_t **ret)
 {
 	cleanup_free char *buf = malloc(WAITING_SIZE);
-	const struct rtattr *a;
-	int left, r;
+	const struct rtattr *a = NULL;
+	int left = 0, r;
 
 	*ret = NULL;
 	if (!buf)

@@ -28,9 +28,18 @@
 /* A vdso that is moved about stands behind the region. */
 #define REGION_ROOM (BATCH_REGION_SIZE + (128u << 10))
 
+/* Of a descriptor that is one of ours. */
 static const Rec__SysvShm *shm_record(const struct rebuilt_file *f)
 {
-	return f && f->kind == &kind_sysv_shm ? (const Rec__SysvShm *)f->message : NULL;
+	return (const Rec__SysvShm *)f->message;
+}
+
+/* Who brings the content; NULL: nobody that could. */
+static struct rebuilt_file *owner_of(const struct rebuild *r, const Rec__SysvShm *m)
+{
+	struct rebuilt_file *f = rebuilt_file(r, m->content);
+
+	return f && f->kind == &kind_sysv_shm ? f : NULL;
 }
 
 static uint64_t whole_pages(uint64_t size)
@@ -55,7 +64,8 @@ bool sysv_shm_taken(struct rebuild *r, const ProtobufCMessage *base)
 int sysv_shm_check(const struct rebuild *r, const ProtobufCMessage *base, struct error **err)
 {
 	const Rec__SysvShm *m = (const Rec__SysvShm *)base;
-	const Rec__SysvShm *owner = shm_record(rebuilt_file(r, m->content));
+	const struct rebuilt_file *f = owner_of(r, m);
+	const Rec__SysvShm *owner = f ? shm_record(f) : NULL;
 
 	if (!owner || owner->content != m->content || owner->object->id != m->object->id ||
 	    owner->size != m->size)

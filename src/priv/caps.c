@@ -44,7 +44,7 @@ static uint64_t bit(int cap)
 struct raised priv_raise(int cap)
 {
 	struct raised raised = {-1, 0};
-	struct cap_sets sets;
+	struct cap_sets sets = {0};
 
 	raised.result = sets_get(&sets);
 	if (raised.result < 0 || sets.effective & bit(cap))
@@ -70,7 +70,7 @@ struct raised priv_raise_cr(void)
 void priv_lower(struct raised *raised)
 {
 	int errnum = errno;
-	struct cap_sets sets;
+	struct cap_sets sets = {0};
 
 	/* Lowering an own effective bit cannot fail, or there would be no safe way on from here. */
 	if (raised->cap >= 0 && sets_get(&sets) == 0) {
@@ -83,14 +83,14 @@ void priv_lower(struct raised *raised)
 
 bool priv_has_permitted(int cap)
 {
-	struct cap_sets sets;
+	struct cap_sets sets = {0};
 
 	return sets_get(&sets) == 0 && sets.permitted & bit(cap);
 }
 
 int priv_lower_all(struct error **err)
 {
-	struct cap_sets sets;
+	struct cap_sets sets = {0};
 	int r = sets_get(&sets);
 
 	if (r == 0 && geteuid() != 0 && sets.effective) {
@@ -102,7 +102,7 @@ int priv_lower_all(struct error **err)
 
 int priv_set_aside(struct lowered *ret, struct error **err)
 {
-	struct cap_sets sets;
+	struct cap_sets sets = {0};
 	int r = sets_get(&sets);
 
 	ret->effective = 0;
@@ -117,7 +117,7 @@ int priv_set_aside(struct lowered *ret, struct error **err)
 void priv_take_back(struct lowered *lowered)
 {
 	int errnum = errno;
-	struct cap_sets sets;
+	struct cap_sets sets = {0};
 
 	if (lowered->effective && sets_get(&sets) == 0 && sets.effective != lowered->effective) {
 		sets.effective = lowered->effective & sets.permitted;
@@ -128,7 +128,7 @@ void priv_take_back(struct lowered *lowered)
 
 int priv_drop_ambient(struct error **err)
 {
-	struct cap_sets sets;
+	struct cap_sets sets = {0};
 	int r;
 
 	/* EINVAL: a kernel before 4.3, where there is nothing to drop. */
@@ -163,7 +163,7 @@ int priv_drop_all(struct error **err)
 
 int priv_keep_over_exec(int cap, struct error **err)
 {
-	struct cap_sets sets;
+	struct cap_sets sets = {0};
 	int r = sets_get(&sets);
 
 	if (r == 0 && !(sets.inheritable & bit(cap))) {
