@@ -163,6 +163,20 @@ static int open_twin(struct twin *t, struct error **err)
 	return 0;
 }
 
+/*
+ * Pages that the program writes to while there is a copy of it are memory that it had not needed, and
+ * its memory control group may have a limit: where memory runs out, the kernel is to end the copy.
+ * Anybody may raise this (proc(5)); where it cannot be done, the largest is ended, as ever.
+ */
+static void stand_in_front(const struct twin *t)
+{
+	cleanup_free char *path = str_format("/proc/%d/oom_score_adj", t->pid);
+	cleanup_close int fd = path ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+
+	if (fd >= 0)
+		fd_write(fd, "1000", 4);
+}
+
 /* The middle forks and ends. */
 static int fork_middle(struct injection *target, pid_t middle, struct twin *ret,
 		       struct error **err)
@@ -206,6 +220,8 @@ int twin_copy(struct injection *target, struct twin *ret, struct error **err)
 	r = r < 0 ? r : left < 0 ? left : open_twin(ret, err);
 	if (r < 0)
 		twin_end(ret, NULL, NULL);
+	else
+		stand_in_front(ret);
 	return r;
 }
 

@@ -10,6 +10,8 @@
  * a helper  the middle itself.  It costs nothing, but the target has to stand still until
  *           the helper has ended.
  *
+ * Where memory runs out, the kernel ends a copy first (oom_score_adj), and not the program.
+ *
  * Killed at any instant, the tool leaves neither.  From birth on both are traced, and stand still:
  * the copy with PTRACE_O_EXITKILL, which it has from the middle.  The middle has it as soon as it can be given
  * it; before that it would go on where it stands, behind the call in a batch of
