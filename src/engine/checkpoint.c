@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #include "engine/share.h"
 #include "engine/tracking.h"
 #include "image/writer.h"
+#include "proc/spare.h"
 #include "kind/kind.h"
 
 /* All that is to be undone, whatever happens. */
@@ -42,6 +44,8 @@ struct session {
 	struct rlimit files; /* as the caller has it */
 	bool limit_raised;
 	bool hurry; /* what can be looked at before the tree is stopped is looked at then */
+	bool no_clones;
+	uint64_t spare; /* pages that there still are for it, of all memory */
 	uint64_t stopped_at, went_on_at;
 };
 
@@ -176,6 +180,8 @@ static int begin(struct session *s, pid_t pid, bool only, struct error **err)
 	r = find_root(s, pid, err);
 	if (r < 0)
 		return r;
+	if (s->capture.leave_running)
+		s->spare = proc_spare_memory(s->capture.tree.tasks.items[0]->proc) / ARCH_PAGE_SIZE;
 	if (s->hurry)
 		early_look(&s->early, pid, only);
 	r = seize_tree(&s->capture.tree, only, &s->stopped_at, err);
@@ -280,6 +286,8 @@ static int write_memories(struct session *s, const struct checkpoint_options *o,
 /* A clone has no parent but whoever gets orphans: a member that does would see it. */
 static bool may_clone(const struct session *s)
 {
+	if (s->no_clones)
+		return false;
 	vec_each(m, &s->members)
 		if (m->task->adopts || !snapshot_may_clone(m->task))
 			return false;
@@ -291,13 +299,14 @@ static uint64_t choose_for_members(struct session *s, const struct checkpoint_op
 				   uint64_t room)
 {
 	bool cloneable = may_clone(s), held = false;
-	uint64_t copied = 0;
+	uint64_t copied = 0, shared = 0;
 
 	vec_each(m, &s->members) {
 		struct freeze_facts facts = {
 			.goes_on = o->then == THEN_CONTINUE,
 			.may_clone = cloneable,
 			.room = room - copied,
+			.spare = s->spare > shared ? s->spare - shared : 0,
 		};
 
 		if (!m->memory)
@@ -305,6 +314,7 @@ static uint64_t choose_for_members(struct session *s, const struct checkpoint_op
 		snapshot_weigh(m->task, m->memory, &m->clean, &facts);
 		m->freeze = choose_freeze(&facts);
 		copied += freeze_copies(&facts, m->freeze);
+		shared += m->freeze == FREEZE_CLONE ? freeze_shares(&facts) : 0;
 		held = held || m->freeze == FREEZE_HOLD;
 	}
 	/* One that stands still until it is written keeps all of them. */
@@ -329,6 +339,21 @@ static bool choose_how_to_freeze(struct session *s, const struct checkpoint_opti
 	return true;
 }
 
+static bool has_ended(int pidfd)
+{
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+	return pidfd >= 0 && poll(&p, 1, 0) == 1;
+}
+
+static bool lost_member(const struct session *s)
+{
+	vec_each(m, &s->members)
+		if (!m->task->zombie && has_ended(m->task->pidfd))
+			return true;
+	return false;
+}
+
 /* What cannot be frozen, for whatever reason, is held: that needs nothing. */
 static int freeze(struct session *s, bool *held, struct error **err)
 {
@@ -338,10 +363,13 @@ static int freeze(struct session *s, bool *held, struct error **err)
 	vec_each(m, &s->members)
 		if (r == 0)
 			r = member_freeze(m, &s->spool, &s->copied, &why);
-	if (r == -ESRCH)
+	if (r == 0)
+		return 0;
+	/* Or was it a clone that had ended? */
+	if (r == -ESRCH && lost_member(s)) {
 		error_merge(err, &why);
-	if (r == 0 || r == -ESRCH)
 		return r;
+	}
 	error_free(why);
 	*held = true;
 	s->copied = 0;
@@ -491,16 +519,31 @@ static int checkpoint_once(struct session *s, pid_t pid, const struct checkpoint
 	return r;
 }
 
-/* *hurry: as of the session; false is right at all times, and then said when it was not. */
+/* How it is tried, and what of that was not right. */
+struct attempt {
+	bool hurry, no_clones; /* as of the session */
+	bool was_hasty, lost_clone;
+};
+
+/* Somebody has ended one of them: the kernel, where memory ran out (twin.h). */
+static bool lost_clone(const struct session *s)
+{
+	vec_each(m, &s->members)
+		if (!m->snapshot.twin.helper && has_ended(m->snapshot.twin.pidfd))
+			return true;
+	return false;
+}
+
 static int try_checkpoint(pid_t pid, const struct checkpoint_options *o, struct image_writer *w,
-			  bool *hurry, struct checkpoint_result *ret, struct error **err)
+			  struct attempt *a, struct checkpoint_result *ret, struct error **err)
 {
 	struct session s __attribute__((cleanup(end_session))) = {
 		.spool = SPOOL_NONE, .tracking = TRACKING_NONE, .precopy = PRECOPY_NONE,
-		.hurry = *hurry};
+		.hurry = a->hurry, .no_clones = a->no_clones};
 	int r = checkpoint_once(&s, pid, o, w, err);
 
-	*hurry = *hurry && r == -ESTALE;
+	a->was_hasty = a->hurry && r == -ESTALE;
+	a->lost_clone = r < 0 && lost_clone(&s);
 	if (r < 0)
 		return r;
 	if (ret) {
@@ -511,26 +554,51 @@ static int try_checkpoint(pid_t pid, const struct checkpoint_options *o, struct 
 	return 0;
 }
 
+static int again(pid_t pid, const struct checkpoint_options *o, struct image_writer *w,
+		 struct attempt *a, struct checkpoint_result *ret, struct error **err)
+{
+	error_freep(err);
+	return try_checkpoint(pid, o, w, a, ret, err);
+}
+
+/* From the beginning, while the program stands still or is copied. */
+static int without_clones(pid_t pid, const struct checkpoint_options *o, struct image_writer **w,
+			  struct attempt *a, struct checkpoint_result *ret, struct error **err)
+{
+	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
+	int r;
+
+	error_freep(err);
+	if (a->no_clones || o->track || o->parent || !image_writer_is_withheld(*w))
+		return fail(err, ENOMEM, "the clone of the program, from which it was being saved, was "
+			    "ended (by the kernel, if memory ran out): the program goes on; "
+			    "--leave-stopped and --kill do without a clone");
+	a->no_clones = true;
+	image_writer_freep(w);
+	r = image_writer_open(w, o->output, &wo, err);
+	return r < 0 ? r : try_checkpoint(pid, o, *w, a, ret, err);
+}
+
 int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct checkpoint_result *ret,
 		      struct error **err)
 {
 	cleanup_image_writer struct image_writer *w = NULL;
 	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
-	/* Who is tracked cannot be looked at anew: what it has written since is then forgotten. */
-	bool hurry = o->then == THEN_CONTINUE && !o->track && !o->parent;
+	struct attempt a = {
+		/* Who is tracked cannot be looked at anew: what it has written since is then forgotten. */
+		.hurry = o->then == THEN_CONTINUE && !o->track && !o->parent};
 	struct error *why = NULL;
 	/* What can fail without the target is tried before the target is stopped. */
 	int r = image_writer_open(&w, o->output, &wo, err);
 
 	if (r < 0)
 		return r;
-	r = try_checkpoint(pid, o, w, &hurry, ret, &why);
-	if (hurry) {
-		error_free(why);
-		why = NULL;
-		hurry = false;
-		r = try_checkpoint(pid, o, w, &hurry, ret, &why);
-	}
+	r = try_checkpoint(pid, o, w, &a, ret, &why);
+	a.hurry = false;
+	if (a.was_hasty)
+		r = again(pid, o, w, &a, ret, &why);
+	if (a.lost_clone)
+		r = without_clones(pid, o, &w, &a, ret, &why);
 	error_merge(err, &why);
 	return r;
 }

@@ -18,10 +18,18 @@ uint64_t freeze_copies(const struct freeze_facts *f, enum freeze how)
 	return how == FREEZE_COPY ? changed_pages(f) : how == FREEZE_CLONE ? f->unfreezable : 0;
 }
 
+uint64_t freeze_shares(const struct freeze_facts *f)
+{
+	uint64_t pages = f->pages + f->huge_pages * FREEZE_PER_HUGE_PAGE;
+
+	/* And its page tables. */
+	return pages + pages / 512;
+}
+
 enum freeze choose_freeze(const struct freeze_facts *f)
 {
 	uint64_t all = changed_pages(f);
-	bool may_clone = f->may_clone && f->unfreezable <= f->room;
+	bool may_clone = f->may_clone && f->unfreezable <= f->room && freeze_shares(f) <= f->spare;
 	uint64_t copy = all * COPY_PAGE;
 	uint64_t clone = CLONE_SPACE + f->pages * CLONE_PAGE + f->huge_pages * CLONE_HUGE_PAGE +
 			 f->unfreezable * COPY_PAGE;

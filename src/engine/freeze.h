@@ -21,6 +21,7 @@ struct freeze_facts {
 	bool goes_on;        /* the tree is to go on */
 	bool may_clone;      /* and nothing forbids that its processes are cloned */
 	uint64_t room;       /* what may still be copied of the tree */
+	uint64_t spare;      /* what there is of memory, were it to write to all that a clone shares */
 	uint64_t pages;      /* private memory in small pages, or swapped */
 	uint64_t huge_pages; /* and in huge ones */
 	uint64_t clean;      /* of both, in small pages: nothing of them goes into the image */
@@ -28,5 +29,7 @@ struct freeze_facts {
 };
 
 enum freeze choose_freeze(const struct freeze_facts *f);
+/* What a clone of it may cost in the end, in pages. */
+uint64_t freeze_shares(const struct freeze_facts *f);
 /* How much of it is then copied, at most. */
 uint64_t freeze_copies(const struct freeze_facts *f, enum freeze how);

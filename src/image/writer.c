@@ -105,6 +105,11 @@ static int begin(struct image_writer *w, struct error **err)
 	return put_header(w, err);
 }
 
+bool image_writer_is_withheld(const struct image_writer *w)
+{
+	return w->out.dirfd >= 0;
+}
+
 /* All but the output. */
 static int writer_new(struct image_writer **ret, const struct image_writer_options *o,
 		      struct error **err)

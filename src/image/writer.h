@@ -39,6 +39,9 @@ int image_writer_open(struct image_writer **ret, const char *path,
 int image_writer_open_fd(struct image_writer **ret, int fd, const char *name,
 			 const struct image_writer_options *o, struct error **err);
 
+/* Nobody can see anything of it before the commit: it may as well be given up. */
+bool image_writer_is_withheld(const struct image_writer *w);
+
 /* One record, which every reader must know (else it refuses the image). */
 int image_writer_record(struct image_writer *w, uint32_t tag, const ProtobufCMessage *m,
 			struct error **err);

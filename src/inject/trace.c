@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "base/tracee.h"
 
 /* How often to look before sleeping. */
 #define AWAKE_ROUNDS 200u
@@ -26,12 +27,12 @@ int trace_seize(pid_t tid, unsigned long options, struct error **err)
 
 int trace_interrupt(pid_t tid)
 {
-	return ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 ? -errno : 0;
+	return tracee_ask(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 ? -errno : 0;
 }
 
 int trace_set_options(pid_t tid, unsigned long options)
 {
-	return ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)options) < 0 ? -errno : 0;
+	return tracee_ask(PTRACE_SETOPTIONS, tid, NULL, (void *)options) < 0 ? -errno : 0;
 }
 
 static struct stop stop_of(int status)
@@ -59,7 +60,7 @@ static pid_t wait_awake(pid_t tid, int *ret_status)
 	pid_t pid = 0;
 
 	for (unsigned int rounds = 0; rounds < AWAKE_ROUNDS && pid == 0; rounds++) {
-		pid = waitpid(tid, ret_status, __WALL | WNOHANG);
+		pid = tracee_wait(tid, ret_status, __WALL | WNOHANG);
 		if (pid == 0)
 			sched_yield();
 	}
@@ -70,7 +71,7 @@ int trace_wait_near(pid_t tid, struct stop *ret)
 {
 	int status;
 
-	while (waitpid(tid, &status, __WALL) < 0)
+	while (tracee_wait(tid, &status, __WALL) < 0)
 		if (errno != EINTR)
 			return -errno;
 	*ret = stop_of(status);
@@ -137,7 +138,7 @@ int trace_wait_for(pid_t tid, unsigned int milliseconds, struct stop *ret)
 	int status;
 
 	for (;;) {
-		pid_t pid = waitpid(tid, &status, __WALL | WNOHANG);
+		pid_t pid = tracee_wait(tid, &status, __WALL | WNOHANG);
 
 		if (pid < 0 && errno != EINTR)
 			return -errno;
@@ -159,7 +160,7 @@ int trace_event_pid(pid_t tid, pid_t *ret)
 {
 	unsigned long message;
 
-	if (ptrace(PTRACE_GETEVENTMSG, tid, NULL, &message) < 0)
+	if (tracee_ask(PTRACE_GETEVENTMSG, tid, NULL, &message) < 0)
 		return -errno;
 	*ret = (pid_t)message;
 	return 0;
@@ -167,24 +168,24 @@ int trace_event_pid(pid_t tid, pid_t *ret)
 
 int trace_continue(pid_t tid, int signal)
 {
-	return ptrace(PTRACE_CONT, tid, NULL, (void *)(long)signal) < 0 ? -errno : 0;
+	return tracee_ask(PTRACE_CONT, tid, NULL, (void *)(long)signal) < 0 ? -errno : 0;
 }
 
 int trace_continue_to_syscall(pid_t tid)
 {
-	return ptrace(PTRACE_SYSCALL, tid, NULL, NULL) < 0 ? -errno : 0;
+	return tracee_ask(PTRACE_SYSCALL, tid, NULL, NULL) < 0 ? -errno : 0;
 }
 
 int trace_detach(pid_t tid, int signal)
 {
-	return ptrace(PTRACE_DETACH, tid, NULL, (void *)(long)signal) < 0 ? -errno : 0;
+	return tracee_ask(PTRACE_DETACH, tid, NULL, (void *)(long)signal) < 0 ? -errno : 0;
 }
 
 int trace_get_sigmask(pid_t tid, uint64_t *ret)
 {
 	uint64_t mask;
 
-	if (ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof mask, &mask) < 0)
+	if (tracee_ask(PTRACE_GETSIGMASK, tid, (void *)sizeof mask, &mask) < 0)
 		return -errno;
 	*ret = mask;
 	return 0;
@@ -192,7 +193,7 @@ int trace_get_sigmask(pid_t tid, uint64_t *ret)
 
 int trace_set_sigmask(pid_t tid, uint64_t mask)
 {
-	return ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof mask, &mask) < 0 ? -errno : 0;
+	return tracee_ask(PTRACE_SETSIGMASK, tid, (void *)sizeof mask, &mask) < 0 ? -errno : 0;
 }
 
 static int poke_words(pid_t tid, uint64_t address, const unsigned char *bytes, size_t size)
@@ -208,7 +209,7 @@ static int poke_words(pid_t tid, uint64_t address, const unsigned char *bytes, s
 				return -errno;
 		}
 		memcpy(&word, bytes, n);
-		if (ptrace(PTRACE_POKEDATA, tid, (void *)(uintptr_t)address, (void *)word) < 0)
+		if (tracee_ask(PTRACE_POKEDATA, tid, (void *)(uintptr_t)address, (void *)word) < 0)
 			return -errno;
 		bytes += n;
 		address += n;

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "base/tracee.h"
 #include "inject/fault.h"
 #include "inject/trace.h"
 
@@ -33,7 +34,7 @@ struct pair {
 
 static int set_options(pid_t tid, long options)
 {
-	return ptrace(PTRACE_SETOPTIONS, tid, NULL, (void *)options) < 0 ? -errno : 0;
+	return tracee_ask(PTRACE_SETOPTIONS, tid, NULL, (void *)options) < 0 ? -errno : 0;
 }
 
 /* Points the thread at the two entries, of which the first makes a child. */

@@ -15,13 +15,14 @@ static enum freeze choose(bool may_clone, uint64_t room, uint64_t pages, uint64_
 	return choose_freeze(&(struct freeze_facts){.goes_on = true,
 						    .may_clone = may_clone,
 						    .room = room,
+						    .spare = UINT64_MAX,
 						    .pages = pages,
 						    .unfreezable = unfreezable});
 }
 
 static void test_who_ends_is_held(void **state)
 {
-	struct freeze_facts f = {.may_clone = true, .room = FREEZE_ROOM_FILE, .pages = 10};
+	struct freeze_facts f = {.may_clone = true, .room = FREEZE_ROOM_FILE, .spare = UINT64_MAX, .pages = 10};
 
 	(void)state;
 	assert_int_equal(choose_freeze(&f), FREEZE_HOLD);
@@ -42,7 +43,8 @@ static void test_small_is_copied(void **state)
 static void test_large_is_cloned(void **state)
 {
 	struct freeze_facts huge = {
-		.goes_on = true, .may_clone = true, .room = FREEZE_ROOM_FILE, .huge_pages = 512};
+		.goes_on = true, .may_clone = true, .room = FREEZE_ROOM_FILE, .spare = UINT64_MAX,
+		.huge_pages = 512};
 
 	(void)state;
 	assert_int_equal(choose(true, FREEZE_ROOM_FILE, 16 * MIB, 0), FREEZE_CLONE);
@@ -53,9 +55,28 @@ static void test_large_is_cloned(void **state)
 	assert_int_equal(choose_freeze(&huge), FREEZE_CLONE);
 }
 
+/* What it writes to meanwhile is memory that somebody would have to be ended for. */
+static void test_no_clone_without_memory_for_it(void **state)
+{
+	struct freeze_facts f = {.goes_on = true, .may_clone = true, .room = FREEZE_ROOM_FILE,
+				 .spare = 1025 * MIB, .pages = 1024 * MIB};
+
+	(void)state;
+	assert_int_equal(choose_freeze(&f), FREEZE_HOLD); /* its page tables */
+	f.spare = 1026 * MIB;
+	assert_int_equal(choose_freeze(&f), FREEZE_CLONE);
+	f.huge_pages = 1;
+	assert_int_equal(choose_freeze(&f), FREEZE_HOLD);
+	f.huge_pages = 0;
+	f.pages = 400 * MIB;
+	f.spare = 300 * MIB;
+	assert_int_equal(choose_freeze(&f), FREEZE_COPY);
+}
+
 static void test_what_is_known_to_be_clean(void **state)
 {
 	struct freeze_facts f = {.goes_on = true, .may_clone = true, .room = FREEZE_ROOM_MEMORY,
+				 .spare = UINT64_MAX,
 				 .pages = 1024 * MIB, .clean = 1023 * MIB};
 
 	(void)state;
@@ -96,6 +117,7 @@ int main(void)
 		cmocka_unit_test(test_who_ends_is_held),
 		cmocka_unit_test(test_small_is_copied),
 		cmocka_unit_test(test_large_is_cloned),
+		cmocka_unit_test(test_no_clone_without_memory_for_it),
 		cmocka_unit_test(test_what_is_known_to_be_clean),
 		cmocka_unit_test(test_without_a_clone),
 		cmocka_unit_test(test_what_takes_room),

@@ -7,6 +7,8 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
+#include "base/tracee.h"
+
 #define USER_CS_64 0x33
 #define SYSCALL_INSTRUCTION_SIZE 2
 
@@ -15,7 +17,7 @@ int arch_get_regs(pid_t tid, struct arch_regs *ret)
 	struct arch_regs regs;
 	struct iovec iov = {&regs.gp, sizeof regs.gp};
 
-	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &iov) < 0)
+	if (tracee_ask(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &iov) < 0)
 		return -errno;
 	*ret = regs;
 	return 0;
@@ -25,7 +27,7 @@ int arch_set_regs(pid_t tid, const struct arch_regs *regs)
 {
 	struct iovec iov = {(void *)&regs->gp, sizeof regs->gp};
 
-	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov) < 0 ? -errno : 0;
+	return tracee_ask(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &iov) < 0 ? -errno : 0;
 }
 
 bool arch_is_native(const struct arch_regs *regs)

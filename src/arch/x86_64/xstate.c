@@ -12,6 +12,8 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
+#include "base/tracee.h"
+
 #define XSTATE_ROOM (64u * 1024) /* AMX makes it 11 KiB; no processor comes near this */
 #define XSTATE_BV 512            /* offset of XSTATE_BV in the XSAVE header */
 #define XCOMP_BV 520
@@ -27,7 +29,7 @@ int arch_get_xstate(pid_t tid, void **ret, size_t *ret_size)
 
 	if (!buf)
 		return -ENOMEM;
-	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_X86_XSTATE, &iov) < 0) {
+	if (tracee_ask(PTRACE_GETREGSET, tid, (void *)NT_X86_XSTATE, &iov) < 0) {
 		free(buf);
 		return -errno;
 	}
@@ -41,7 +43,7 @@ int arch_set_xstate(pid_t tid, const void *xstate, size_t size)
 {
 	struct iovec iov = {(void *)xstate, size};
 
-	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_X86_XSTATE, &iov) < 0 ? -errno : 0;
+	return tracee_ask(PTRACE_SETREGSET, tid, (void *)NT_X86_XSTATE, &iov) < 0 ? -errno : 0;
 }
 
 static uint64_t get64(const void *xstate, size_t at)

@@ -1,0 +1,15 @@
+/*
+ * ptrace(2) and waitpid(2) for a thread that is traced, and in the middle of something.
+ *
+ * That it has ended (ESRCH, ECHILD) is the one reason to give up on it.  After any other error they ask
+ * once more: whoever is left halfway has a mapping, a descriptor or a mask that is not its own.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+/* As ptrace(2): -1 and errno. */
+long tracee_ask(long request, pid_t tid, void *address, void *data);
+
+/* As waitpid(2), and EINTR comes through. */
+pid_t tracee_wait(pid_t tid, int *ret_status, int options);
