@@ -3,12 +3,17 @@
 import errno
 import os
 import random
+import signal
 import time
 
 from faults.scene import Scene, Victim, is_alive, kill_after
 from lib.machine import Failure, end, explain, wait_until
 
 ERRORS = ("ENOMEM", "EINTR", "EPERM", "ENOSPC", "EMFILE", "EAGAIN")
+# What the program meets while the tool stands at a call: lines for the shell.
+MEETS = {"ended": "kill -KILL {pid}", "stopped": "kill -STOP {pid}", "traced": "{tracer} {pid} 30"}
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+DEADLY = ("--kill", "--signal")
 # What a killed checkpoint may leave until the next: its region, of which /proc/PID/maps shows the code and the
 # data as two.
 MAPPINGS = 2
@@ -49,8 +54,11 @@ class Part:
         if fault[0] == "--inside":
             outcome = self.scene.run_inside(self.command(), number, fault[1])
         else:
-            outcome = self.scene.run(self.command(), ["--at", str(number), *fault])
-        if fault[0] == "--kill":
+            words = {"pid": self.scene.victim.pid if self.scene.victim else 0,
+                     "tracer": self.scene.programs["tracer"]}
+            outcome = self.scene.run(self.command(), ["--at", str(number), *[
+                word.format(**words) for word in fault]])
+        if fault[0] in DEADLY:
             self.count("killed" if outcome.status < 0 else "ended before")
             return outcome
         self.count(WORDS.get(outcome.status, "other"))
@@ -60,7 +68,7 @@ class Part:
         self.prepare()
         outcome = self.run_faulty(number, fault)
         try:
-            wrong = None if fault[0] == "--kill" else outcome.sentence_fault()
+            wrong = None if fault[0] in DEADLY else outcome.sentence_fault()
             if wrong:
                 raise Failure(explain(wrong, output=outcome.said))
             self.after(outcome)
@@ -138,8 +146,25 @@ class Checkpoint(Part):
         self.scene.end_victim()
         self.scene.start_victim()
 
+    def after_end(self, outcome):
+        """The program has been ended: of the checkpoint there is a whole image, or none."""
+        scene = self.scene
+        images = [name for name in scene.left_images() if name != "base"]
+        if (images == ["image"]) != (outcome.status == 0) and "is complete" not in outcome.said:
+            raise Failure(explain(f"exit status {outcome.status}, and images: {images}",
+                                  output=outcome.said))
+        if images:
+            self.verify(scene.image())
+        self.recover()
+        scene.expect_nothing_left()
+
     def after(self, outcome):
-        self.after_kill(outcome.status, outcome.said)
+        if self.plan.way == "stopped" and is_alive(self.scene.victim.pid):
+            os.kill(self.scene.victim.pid, signal.SIGCONT)
+        if self.plan.way == "ended" and not is_alive(self.scene.victim.pid):
+            self.after_end(outcome)
+        else:
+            self.after_kill(outcome.status, outcome.said)
 
     def after_kill(self, status, said):
         scene = self.scene
@@ -268,7 +293,10 @@ def attempts(part, calls, options):
         for number in range(options.random):
             yield f"kill {number}", part.at_random, (longest,)
         return
-    faults = {"kill": [("kill", ["--kill"])], "short": [("short", ["--short"])],
+    faults = {"kill": [("kill", ["--kill"])],
+              **{name: [(name, ["--run", line])] for name, line in MEETS.items()},
+              "signal": [(name, ["--signal", str(int(getattr(signal, name)))]) for name in SIGNALS],
+              "short": [("short", ["--short"])],
               "errno": [(name, ["--errno", str(getattr(errno, name))])
                         for name in options.errno or ERRORS],
               "inside": [(name, ["--inside", str(getattr(errno, name))])

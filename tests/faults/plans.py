@@ -28,21 +28,22 @@ def plans(operation, ways, levels, options=(), victim=(512,)):
             for way in ways for level in levels]
 
 
+MEETINGS = ("ended", "stopped", "traced")
 NONE, ALL = ("none",), ("none", "cap", "root")
 
 PLANS = [
-    *plans("checkpoint", (*EVERY_WAY, "random"), NONE),
+    *plans("checkpoint", (*EVERY_WAY, "random", "signal", *MEETINGS), NONE),
     # Without a signal that could be a doorbell.
     *plans("checkpoint-all-signals", ("kill",), NONE, victim=(512, 0, "all")),
-    *plans("checkpoint-kill", (*EVERY_WAY, "random"), NONE, ["--kill"]),
+    *plans("checkpoint-kill", (*EVERY_WAY, "random", "signal", *MEETINGS), NONE, ["--kill"]),
     *plans("checkpoint-track", EVERY_WAY, NONE, ["--track"]),
     *plans("checkpoint-precopy", EVERY_WAY, NONE, ["--precopy"]),
     # A clone is made, and writes itself.
-    *plans("checkpoint-large", (*EVERY_WAY, "random"), NONE, victim=(16384,)),
+    *plans("checkpoint-large", (*EVERY_WAY, "random", *MEETINGS), NONE, victim=(16384,)),
     *plans("checkpoint-large-kill", EVERY_WAY, NONE, ["--kill"], victim=(16384,)),
-    *plans("checkpoint-tree", (*EVERY_WAY, "random"), NONE, victim=(512, 2)),
+    *plans("checkpoint-tree", (*EVERY_WAY, "random", *MEETINGS), NONE, victim=(512, 2)),
     *plans("checkpoint-tree-kill", ("kill",), NONE, ["--kill"], victim=(512, 2)),
-    *plans("restore", (*EVERY_WAY, "random"), NONE),
+    *plans("restore", (*EVERY_WAY, "random", "signal"), NONE),
     *plans("restore", ("kill",), ("cap", "root")),
     *plans("restore-private", ("kill", "errno", "inside"), NONE, ["--pid=private"]),
     *plans("restore-new", ("kill",), NONE, ["--pid=new"]),

@@ -11,6 +11,10 @@ What there is stands in plans.py, and is named OPERATION WAY LEVEL:
   random   ... from outside, at random times
   errno    each of its system calls fails in turn, with each of several errors
   short    each transfers less than was asked for
+  signal   it gets SIGINT, SIGTERM and SIGHUP before each of its system calls
+  ended    the program gets SIGKILL, before each of the tool's system calls
+  stopped  ... SIGSTOP, and SIGCONT when the tool has ended
+  traced   ... somebody else begins to trace it, and goes on for a moment
   inside   each of the calls that it makes in the program fails, with each of several errors;
            takes a build with -Dfaults=true: --faults-build
 
@@ -41,7 +45,8 @@ def copy_programs(machine, build, faults_build=None):
     """Where an ordinary user can read them."""
     programs = {}
     paths = {name: os.path.join(build, path) for name, path in (
-        ("stasis", "cli/stasis"), ("step", "tests/faults-step"), ("victim", "tests/faults-victim"))}
+        ("stasis", "cli/stasis"), ("step", "tests/faults-step"), ("victim", "tests/faults-victim"),
+        ("tracer", "tests/faults-tracer"))}
     if faults_build:
         paths["failing"] = os.path.join(faults_build, "cli/stasis")
     for name, path in paths.items():

@@ -1,8 +1,10 @@
 /*
  * Runs a command and does something to it at one of its system calls: ends it there, lets the call
- * fail, or lets it transfer less than was asked for.
+ * fail, lets it transfer less than was asked for, sends it a signal; or does something else (a line
+ * for the shell) while it stands there.
  *
- *	step [--at N] [--kill | --errno E | --short] [--report FILE] -- COMMAND [ARGUMENT...]
+ *	step [--at N] [--kill | --signal S | --errno E | --short | --run LINE] [--report FILE]
+ *	     -- COMMAND [ARGUMENT...]
  *
  * Calls are counted, over all threads of the command, from the first instruction of the program
  * on: what the dynamic loader does before is not its own.  Children of the command are left
@@ -32,13 +34,13 @@
 #define OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)
 #define THREADS 64
 
-enum fault { FAULT_NONE, FAULT_KILL, FAULT_ERRNO, FAULT_SHORT };
+enum fault { FAULT_NONE, FAULT_KILL, FAULT_ERRNO, FAULT_SHORT, FAULT_RUN };
 
 struct plan {
 	enum fault fault;
 	long at;
-	int error;
-	const char *report;
+	int error, signal;
+	const char *line, *report;
 };
 
 /* A thread of the command: is it within a call, and what shall the call return? */
@@ -197,7 +199,13 @@ static void enter_call(struct run *r, struct thread *t)
 	r->hit = (long)regs.orig_rax;
 	switch (r->plan.fault) {
 	case FAULT_KILL:
-		kill(r->pid, SIGKILL);
+		kill(r->pid, r->plan.signal);
+		break;
+	case FAULT_RUN:
+		/* Whatever comes of it. */
+		if (system(r->plan.line) < 0)
+			die("system");
+		r->done = true;
 		break;
 	case FAULT_ERRNO:
 		/*
@@ -350,7 +358,11 @@ static char **parse(char **argv, struct plan *p)
 {
 	for (argv++; *argv && strcmp(*argv, "--"); argv++) {
 		if (!strcmp(*argv, "--kill"))
-			p->fault = FAULT_KILL;
+			p->fault = FAULT_KILL, p->signal = SIGKILL;
+		else if (!strcmp(*argv, "--signal") && argv[1])
+			p->fault = FAULT_KILL, p->signal = atoi(*++argv);
+		else if (!strcmp(*argv, "--run") && argv[1])
+			p->fault = FAULT_RUN, p->line = *++argv;
 		else if (!strcmp(*argv, "--short"))
 			p->fault = FAULT_SHORT;
 		else if (!strcmp(*argv, "--errno") && argv[1])
@@ -371,8 +383,8 @@ int main(int argc, char **argv)
 	char **command = argc > 1 ? parse(argv, &r.plan) : NULL;
 
 	if (!command) {
-		fprintf(stderr, "usage: step [--at N] [--kill | --errno E | --short] [--report FILE] "
-				"-- COMMAND [ARGUMENT...]\n");
+		fprintf(stderr, "usage: step [--at N] [--kill | --signal S | --errno E | --short | --run LINE] "
+				"[--report FILE] -- COMMAND [ARGUMENT...]\n");
 		return 2;
 	}
 	start(&r, command);

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "proc/spare.h"
 #include "proc_try.h"
 
 /* 6.1: a shared library, heap, a deleted file with a newline, vsyscall. */
@@ -536,6 +537,40 @@ static void test_auxv(void **state)
 	assert_int_equal(try_auxv((const char *)words, 7), -EINVAL);
 }
 
+/* The line of the memory controller, or that of version 2. */
+static void test_control_groups(void **state)
+{
+	static const struct {
+		const char *text, *path;
+		int version;
+	} cases[] = {
+		{"0::/user.slice/a b\n", "/user.slice/a b", 2},
+		{"0::/\n", "/", 2},
+		{"4:cpu,memory:/x:y\n0::/z\n", "/x:y", 1},
+		{"0::/z\n9:memory:/x\n", "/x", 1},
+		{"9:memory_not:/x\n0::/z\n", "/z", 2},
+		{"9:pids:/x\n1:name=memory:/y\n", NULL, 0},
+		{"no line", NULL, 0},
+		{"", NULL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int version = 0;
+		cleanup_free char *path = cgroup_memory_path(cases[i].text, &version);
+
+		if (!cases[i].path) {
+			assert_null(path);
+			continue;
+		}
+		assert_non_null(path);
+		assert_string_equal(path, cases[i].path);
+		assert_int_equal(version, cases[i].version);
+	}
+	assert_int_equal(proc_number_of("a 1\nab 2\nb: 3 kB\n", "b"), 3);
+	assert_int_equal(proc_number_of("ab 2\n", "a"), -1);
+}
+
 static void test_ten_thousand_mappings(void **state)
 {
 	cleanup_text struct text text = {0};
@@ -605,6 +640,7 @@ int main(void)
 		cmocka_unit_test(test_timers),
 		cmocka_unit_test(test_sched_and_syscall),
 		cmocka_unit_test(test_auxv),
+		cmocka_unit_test(test_control_groups),
 		cmocka_unit_test(test_ten_thousand_mappings),
 	};
 
