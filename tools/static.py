@@ -37,6 +37,7 @@ CLANG_TIDY = [
     # Neither sees what __attribute__((cleanup)) frees, or reads.
     "-clang-analyzer-unix.Malloc", "-clang-analyzer-deadcode.DeadStores",
     "bugprone-*",
+    "-bugprone-branch-clone",                  # the same end for two reasons
     "-bugprone-easily-swappable-parameters",   # no fault, and everywhere
     "-bugprone-implicit-widening-of-multiplication-result",  # products of constants, all of them
     "-bugprone-narrowing-conversions",         # -Wconversion sees to that where it matters
@@ -51,6 +52,8 @@ CLANG_TIDY = [
     "readability-inconsistent-declaration-parameter-name", "readability-misleading-indentation",
     "readability-redundant-*",
 ]
+# Half of the time: gcc -fanalyzer goes deep.
+CLANG_ANALYZER = ["-Xclang", "-analyzer-config", "-Xclang", "mode=shallow"]
 CPPCHECK = [
     "--quiet", "--std=c11", "--enable=warning,performance,portability", "--inline-suppr",
     "--template={file}:{line}:{column}: {severity}: {message} [{id}]",
@@ -109,8 +112,8 @@ def run_gcc(path, folder, words, _scratch):
 
 
 def run_clang_tidy(path, folder, words, _scratch):
-    argv = ["clang-tidy", "--quiet", "--checks=-*," + ",".join(CLANG_TIDY), os.path.join(ROOT, path),
-            "--", *words[1:], "-Wno-unknown-warning-option", *contracts(path)]
+    argv = ["clang-tidy", "--quiet", "--checks=-*," + ",".join(CLANG_TIDY),
+            *(f"--extra-arg={word}" for word in CLANG_ANALYZER), os.path.join(ROOT, path), "--", *words[1:], "-Wno-unknown-warning-option", *contracts(path)]
     return ask(argv, folder)
 
 

@@ -5,9 +5,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "arch/arch.h"
 #include "base/fd.h"
 #include "engine/mappings.h"
 #include "inject/pagemap.h"
+
+#define HUGE_PAGE (UINT64_C(2) << 20)
+#define PAGES_PER_HUGE (HUGE_PAGE / ARCH_PAGE_SIZE)
 
 static int add_range(uint64_t start, uint64_t end, Rec__Range ***to, size_t *count)
 {
@@ -44,6 +48,44 @@ static int add_part(const struct page_ranges *from, size_t *at, const Rec__Area 
 	return r;
 }
 
+/* All of its small pages are there. */
+static bool is_full(int pagemap, uint64_t address)
+{
+	uint64_t entries[PAGES_PER_HUGE];
+
+	if (pagemap_read(pagemap, address, PAGES_PER_HUGE, entries) < 0)
+		return false;
+	for (size_t i = 0; i < PAGES_PER_HUGE; i++)
+		if (!pagemap_is_there(entries[i]))
+			return false;
+	return true;
+}
+
+/*
+ * Before PAGEMAP_SCAN (Linux 6.7) there is only how much of a mapping is huge: nearly always all of it.
+ * Where it is a part, it is taken for the first that could be; to make others huge costs nothing.
+ */
+static int guess_huge(int pagemap, Rec__Area *a, uint64_t left)
+{
+	uint64_t first = (a->start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+	uint64_t last = a->end & ~(HUGE_PAGE - 1);
+	int r = 0;
+
+	if (first < last && left >= last - first)
+		return add_range(first, last, &a->huge, &a->n_huge);
+	for (uint64_t at = first; at < last && left >= HUGE_PAGE && r == 0;
+	     at += HUGE_PAGE) {
+		if (!is_full(pagemap, at))
+			continue;
+		left -= HUGE_PAGE;
+		if (a->n_huge && a->huge[a->n_huge - 1]->end == at)
+			a->huge[a->n_huge - 1]->end = at + HUGE_PAGE;
+		else
+			r = add_range(at, at + HUGE_PAGE, &a->huge, &a->n_huge);
+	}
+	return r;
+}
+
 /* The whole address space in one go: a call for each mapping costs more than what it finds out. */
 static int find_kinds(const struct task *task, Rec__Memory *m, struct page_kinds *found)
 {
@@ -61,7 +103,9 @@ static int find_kinds(const struct task *task, Rec__Memory *m, struct page_kinds
 			continue;
 		r = add_part(&found->guards, &guards, a, &a->guards, &a->n_guards);
 		if (r == 0 && seen && seen->anon_huge)
-			r = add_part(&found->huge, &huge, a, &a->huge, &a->n_huge);
+			r = found->huge.list.count
+				    ? add_part(&found->huge, &huge, a, &a->huge, &a->n_huge)
+				    : guess_huge(pagemap, a, seen->anon_huge);
 	}
 	return r;
 }

@@ -100,7 +100,7 @@ static int ask(const ProtobufCBinaryData *from, const ProtobufCBinaryData *to,
 
 int tcp_other_end(const Rec__Socket *m, struct tcp_end *ret)
 {
-	struct inet_diag_msg answer;
+	struct inet_diag_msg answer = {0};
 	/* What is the peer to one is local to the other. */
 	int r = ask(&m->peer, &m->local, &answer);
 
@@ -111,7 +111,7 @@ int tcp_other_end(const Rec__Socket *m, struct tcp_end *ret)
 
 bool tcp_was_accepted(const Rec__Socket *m)
 {
-	struct inet_diag_msg answer;
+	struct inet_diag_msg answer = {0};
 
 	return ask(&m->local, NULL, &answer) == 0 && answer.idiag_state == 10; /* TCP_LISTEN */
 }

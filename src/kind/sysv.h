@@ -107,7 +107,7 @@ void sysv_remove(const struct rebuild *r, enum sysv_type type, int id);
 #define SYSV_SHM_CALLS 80u
 
 /* The calls that make the sets and queues of a record, and segments that nobody maps. */
-int sysv_rebuild(const struct rebuild *r, const struct rebuilt_thread *t, const ProtobufCMessage *m,
+int sysv_rebuild(const struct rebuild *r, const struct rebuilt_thread *t, const ProtobufCMessage *base,
 		 struct batch *b, struct error **err);
 /* The calls that make a segment or fill one that is there, if no task has done it yet. */
 int sysv_shm_make(const struct rebuild *r, const struct rebuilt_task *t, struct rebuilt_file *f,

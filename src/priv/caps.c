@@ -145,7 +145,7 @@ int priv_drop_ambient(struct error **err)
 int priv_drop_all(struct error **err)
 {
 	const struct cap_sets none = {0};
-	struct cap_sets left;
+	struct cap_sets left = {0};
 	int r = priv_drop_ambient(err);
 
 	if (r < 0)

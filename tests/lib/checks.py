@@ -11,6 +11,7 @@ import tempfile
 
 import ladder
 import layers
+import static
 
 from .machine import Failure, Skip, explain
 
@@ -124,6 +125,17 @@ def check_scripts(root, _build):
             raise Failure(explain("shellcheck has remarks", shellcheck=said))
 
 
+def check_static(tool):
+    def check(_root, build):
+        try:
+            found = static.problems(build, tool)
+        except static.Missing as missing:
+            raise Skip(str(missing))
+        if found:
+            raise Failure(explain(f"{len(found)} remarks", **{tool.replace("-", "_"): "\n".join(found)}))
+    return check
+
+
 def check_pages(root, _build):
     """The man pages format without a warning."""
     pages = sorted(glob.glob(os.path.join(root, "man", "*.[1-8]")))
@@ -159,5 +171,5 @@ def check_bench(root, build):
 def discover(root, build):
     functions = {"layers": check_layers, "layers-checker": check_layers_checker, "ladder": check_ladder,
                  "batch": check_batch, "exports": check_exports, "header": check_header,
-                 "scripts": check_scripts, "man-pages": check_pages, "bench": check_bench}
+                 **{tool: check_static(tool) for tool in static.TOOLS}, "scripts": check_scripts, "man-pages": check_pages, "bench": check_bench}
     return [Check(name, function, root, build) for name, function in functions.items()]
