@@ -28,7 +28,7 @@ import traceback
 
 sys.dont_write_bytecode = True
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [os.path.join(ROOT, "tests"), os.path.join(ROOT, "tools")]
+sys.path.insert(0, os.path.join(ROOT, "tests"))
 
 from lib import checks, kinds, scripts, soak  # noqa: E402
 from lib.machine import FAILED, LEVELS, PASSED, SKIPPED, Failure, Machine, Skip  # noqa: E402

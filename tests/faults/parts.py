@@ -161,7 +161,8 @@ class Checkpoint(Part):
     def after(self, outcome):
         if self.plan.way == "stopped" and is_alive(self.scene.victim.pid):
             os.kill(self.scene.victim.pid, signal.SIGCONT)
-        if self.plan.way == "ended" and not is_alive(self.scene.victim.pid):
+        if self.plan.way == "ended" and outcome.hit >= 0:
+            wait_until(lambda: not is_alive(self.scene.victim.pid), 5)
             self.after_end(outcome)
         else:
             self.after_kill(outcome.status, outcome.said)
