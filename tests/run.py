@@ -196,6 +196,8 @@ def parse_arguments():
     parser.add_argument("--mode", action="append", choices=kinds.MODES)
     parser.add_argument("--seeds", type=int, default=40, help="how many trees soak/ makes")
     parser.add_argument("--seed", type=int, help="soak/ makes the tree of this seed only")
+    parser.add_argument("--cycles", type=int, default=200, help="how often real/cycles.py saves and "
+                        "restores its program")
     parser.add_argument("-j", type=int, default=min(os.cpu_count() or 2, 4))
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("--list", action="store_true", help="print the labels and end")
@@ -220,7 +222,7 @@ def main():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    machine = Machine(keep=options.keep, time_scale=options.time_scale)
+    machine = Machine(keep=options.keep, time_scale=options.time_scale, cycles=options.cycles)
     report = Report(options.verbose)
     try:
         tests = discover(options, machine)

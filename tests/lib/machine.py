@@ -28,10 +28,11 @@ class Skip(Exception):
 class Machine:
     """Where tests run: a scratch folder, a fresh uid, and what this run may do."""
 
-    def __init__(self, keep=False, time_scale=1.0):
+    def __init__(self, keep=False, time_scale=1.0, cycles=200):
         self.is_root = os.geteuid() == 0
         self.keep = keep
         self.time_scale = time_scale
+        self.cycles = cycles
         self.uid = fresh_uid() if self.is_root else os.getuid()
         self.gid = self.uid if self.is_root else os.getgid()
         parent = os.environ.get("STASIS_TEST_SCRATCH", "/var/tmp")

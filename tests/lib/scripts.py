@@ -8,6 +8,7 @@ A script runs in an empty folder of its own with
   STASIS_SOURCE  a copy of tests/, examples/ and include/
   SCRATCH        the folder
   STASIS_TIME_SCALE   how much slower than others this machine may be
+  STASIS_CYCLES  how often what is done again and again is done
 It ends with 0 (all is well), 77 (skipped, the last line says why) or anything else, after
 telling what is wrong.  Comments in it: "# LEVELS: none cap root" (default: none) and
 "# TIMEOUT: 300" (seconds; default 120).
@@ -45,12 +46,14 @@ class ScriptTest:
             "STASIS_SOURCE": self.tool.source_folder,
             "SCRATCH": folder,
             "STASIS_TIME_SCALE": f"{machine.time_scale:g}",
+            "STASIS_CYCLES": str(machine.cycles),
         }
         with open(out_path, "wb") as out:
             process = machine.start(self.level, self.argv, cwd=folder, stdout=out,
                                     env=environment)
         try:
-            status = machine.wait(process, self.timeout, "it")
+            # What is done more often than usual may take longer.
+            status = machine.wait(process, self.timeout * max(1, machine.cycles / 200), "it")
         except Failure as failure:
             raise Failure(explain(str(failure), output=tail(out_path)))
         finally:
