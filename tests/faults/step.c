@@ -308,6 +308,11 @@ static void follow(struct run *r)
 	while ((tid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
 		if (tid < 0)
 			continue;
+		/* A child that stops before its parent's event comes: leave_child() would wait for ever. */
+		if (WIFSTOPPED(status) && !is_thread(r, tid)) {
+			ptrace(PTRACE_DETACH, tid, 0, 0);
+			continue;
+		}
 		if (WIFSTOPPED(status)) {
 			int signal = take_stop(r, tid, status);
 
