@@ -211,13 +211,21 @@ static int open_standard(struct arguments *a)
 	return 0;
 }
 
+/* They run: who cannot be told their numbers in the usual place is told them where errors stand. */
 static int leave(stasis_process **processes, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
+	int why;
+
+	for (size_t i = 0; i < count; i++)
 		printf("%d\n", stasis_process_pid(processes[i]));
+	why = fflush(stdout) != 0 || ferror(stdout) ? errno : 0;
+	for (size_t i = 0; i < count; i++) {
+		if (why)
+			fprintf(stderr, "stasis: restore: process %d runs, which could not be written to "
+				"standard output: %s\n", stasis_process_pid(processes[i]), strerror(why));
 		stasis_process_free(processes[i]);
 	}
-	return EXIT_DONE;
+	return why ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int run(int argc, char **argv)

@@ -70,3 +70,20 @@ touch reader/go
 expect 0 "$STASIS" restore image
 [[ $(cat reader/log) == "went on" ]] || fail "it did not go on"
 nobody_left
+
+# ---- Its number cannot be written: it runs, and that is said ----
+start counter sh -c 'while :; do echo >>log; sleep 0.02; done'
+expect 0 "$STASIS" checkpoint --kill -o again "$pid"
+killed "$pid"
+code=0
+"$STASIS" restore --detach again >/dev/full 2>said.err || code=$?
+[[ $code == 1 ]] || fail "exit status $code with a full standard output"
+number=$(sed -n 's/^stasis: restore: process \([0-9]*\) runs, which could not be written.*/\1/p' said.err)
+[[ -n $number ]] || fail "it does not say that the program runs"
+started+=("$number")
+lines=$(wc -l <counter/log)
+more_lines() {
+	[[ $(wc -l <counter/log) -gt $lines ]]
+}
+wait_for 20 more_lines || fail "it does not run"
+kill -KILL "$number"

@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import re
 import signal
 import time
 
@@ -260,8 +261,10 @@ class Restore(Part):
 
     def after_kill(self, status, said):
         scene = self.scene
-        if status == 0:
-            self.end_restored(said)
+        # It runs, and only its number could not be written.
+        runs = re.search(r"process (\d+) runs, which could not be written", said)
+        if status == 0 or runs:
+            self.end_restored(runs.group(1) if runs else said)
             return
         # The program may have been let go before the tool was ended: then it must be whole.
         copies = 3 if "--clone" in self.plan.options else 1
