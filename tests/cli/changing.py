@@ -14,6 +14,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from _count import count, goes_on  # noqa: E402
+
 STASIS = os.environ["STASIS"]
 TRIES = 25
 EXECUTES = "echo $1 >count.new; mv count.new count; exec /bin/sh ../executes.sh $(($1 + 1))"
@@ -34,23 +37,6 @@ while True:
     open("count.new", "w").write(str(n))
     os.rename("count.new", "count")
 """
-
-
-def count(folder):
-    try:
-        with open(f"{folder}/count") as file:
-            return int(file.read() or 0)
-    except (OSError, ValueError):
-        return 0
-
-
-def goes_on(folder, seconds=30):
-    before, deadline = count(folder), time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if count(folder) > before + 2:
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def end_group(pid):

@@ -14,6 +14,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from _count import goes_on  # noqa: E402
+
 STASIS = os.environ["STASIS"]
 PROGRAM = """
 import os, sys, time
@@ -46,23 +49,6 @@ def inside():
         sys.exit(77)
     sys.stderr.write(status.stderr)
     sys.exit(status.returncode)
-
-
-def count():
-    try:
-        with open("count") as file:
-            return int(file.read() or 0)
-    except (OSError, ValueError):
-        return 0
-
-
-def goes_on(seconds=30):
-    before, deadline = count(), time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if count() > before + 1:
-            return True
-        time.sleep(0.005)
-    return False
 
 
 def start(ghost="ghost"):
@@ -113,7 +99,7 @@ def restores():
     done = stasis("restore", "--detach", "image")
     if done.returncode not in (1, 3) or "No space left" not in done.stdout:
         sys.exit(f"onto a full disk: {done.returncode}: {done.stdout}")
-    if os.listdir("small") != ["filler"] or goes_on(0.3):
+    if os.listdir("small") != ["filler"] or goes_on(seconds=0.3):
         sys.exit(f"left behind: {os.listdir('small')}")
     os.unlink("small/filler")
     done = stasis("restore", "--detach", "image")

@@ -12,7 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from _count import goes_on, wait_for  # noqa: E402
 
 STASIS = os.environ["STASIS"]
 PRELUDE = r"""
@@ -95,34 +97,11 @@ ROWS = [
 ]
 
 
-def count(folder):
-    try:
-        with open(f"{folder}/count") as file:
-            return int(file.read() or 0)
-    except (OSError, ValueError):
-        return 0
-
-
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.005)
-    return False
-
-
-def goes_on(folder):
-    before = count(folder)
-    return wait_for(lambda: count(folder) > before + 1)
-
-
 def refused(number, code, words):
     """What is wrong, or None."""
     folder = f"row.{number}"
     os.mkdir(folder)
-    home = os.path.abspath(folder)
-    text = f"{PRELUDE}\nLIVE = {LIVE!r}\nHOME, OUTSIDE = {home!r}, {outside.getsockname()!r}\n{code}\nexec(LIVE)\n"
+    text = f"{PRELUDE}\nOUTSIDE = {outside.getsockname()!r}\n{code}\n{LIVE}"
     with open(os.devnull, "r+b") as null:
         program = subprocess.Popen(["/usr/bin/python3", "-c", text], cwd=folder, stdin=null, stdout=null,
                                    stderr=open(f"{folder}/stderr", "wb"), start_new_session=True)
