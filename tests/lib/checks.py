@@ -137,6 +137,16 @@ def check_static(tool):
     return check
 
 
+def check_faults(root, build):
+    """Some of make test-faults: another place in each run, which its output names (--seed)."""
+    status, said = output_of([sys.executable, os.path.join(root, "tests", "faults", "run.py"),
+                              "--build", build, "--every", "101", "-k",
+                              "^faults/(checkpoint|checkpoint-tree|restore) "
+                              "(kill|errno|short|signal|ended|stopped|traced) none"])
+    if status != 0:
+        raise Failure(explain("the program or its restore was harmed", faults=said))
+
+
 def check_pages(root, _build):
     """The man pages format without a warning."""
     pages = sorted(glob.glob(os.path.join(root, "man", "*.[1-8]")))
@@ -173,5 +183,5 @@ def discover(root, build):
     functions = {"layers": check_layers, "layers-checker": check_layers_checker, "ladder": check_ladder,
                  "batch": check_batch, "exports": check_exports, "header": check_header,
                  "gcc": check_static("gcc"), "clang-tidy": check_static("clang-tidy"),
-                 "cppcheck": check_static("cppcheck"), "scripts": check_scripts, "man-pages": check_pages, "bench": check_bench}
+                 "cppcheck": check_static("cppcheck"), "faults": check_faults, "scripts": check_scripts, "man-pages": check_pages, "bench": check_bench}
     return [Check(name, function, root, build) for name, function in functions.items()]
