@@ -221,22 +221,30 @@ int member_kill(const struct member *m, struct error **err)
 			  m->task->pid);
 }
 
-static void wait_for_end(const struct thread *t)
+/* False: it could not be waited for, and the main thread's end will not be heard of. */
+static bool wait_for_end(const struct thread *t)
 {
 	bool ours = t == task_leader(t->task) && t->status.ppid == getpid();
 	siginfo_t info;
+	int failed = 0;
 
 	/* The end of a child of the caller is the caller's to wait for. */
-	while (waitid(P_PID, (id_t)t->tid, &info, WEXITED | __WALL | (ours ? WNOWAIT : 0)) < 0 &&
-	       errno == EINTR)
-		;
+	while (waitid(P_PID, (id_t)t->tid, &info, WEXITED | __WALL | (ours ? WNOWAIT : 0)) < 0) {
+		if (errno == ECHILD)
+			return true;
+		/* As in base/tracee.h: once more. */
+		if (errno != EINTR && failed++)
+			return false;
+	}
+	return true;
 }
 
 void member_wait(struct member *m)
 {
 	/* Threads first: the main one is reported last, once all others are gone. */
 	for (size_t i = m->task->threads.count; i-- > 0;) {
-		wait_for_end(m->task->threads.items[i]);
+		if (!wait_for_end(m->task->threads.items[i]))
+			break;
 		m->task->threads.items[i]->attached = false;
 	}
 	m->stopped = false;

@@ -210,10 +210,11 @@ static void enter_call(struct run *r, struct thread *t)
 	case FAULT_ERRNO:
 		/*
 		 * These do not come back, or must not be left out: the kernel, or the C library, which
-		 * ends a program whose futex(2) says what it never says, would be at a loss.
+		 * ends a program whose futex(2) says what it never says, or whose new thread gets no
+		 * rseq(2), would be at a loss.
 		 */
 		if (r->hit == SYS_exit || r->hit == SYS_exit_group || r->hit == SYS_rt_sigreturn ||
-		    r->hit == SYS_futex)
+		    r->hit == SYS_futex || r->hit == SYS_rseq)
 			break;
 		/* This one has no errors: it did not work when the break is where it was. */
 		if (r->hit == SYS_brk) {
