@@ -7,9 +7,10 @@ Which lines of src the tests run, and whether each refusal is brought about by s
 
 The coverage build is one by clang with -Dcoverage=FOLDER.  Runs tests/run.py with it (RUN-OPTIONs are
 passed on) and tells, file by file, how many lines were run; then each call of refuse() that was
-not, with its sentence.  Such a call may stand in tests/refusals-untested, with the reason why no test
-can bring it about here.  Ends with 1 where less than --least percent of the lines were run or such a
-call stands nowhere.  --no-run: what an earlier run has counted.
+not, with its sentence, unless it stands in tests/refusals-untested.  Ends with 1 where less than
+--least percent of the lines were run, such a call stands nowhere, or one there was run.  What the
+tests found themselves is told and no more: programs with counters that save each other have their
+counters' files changed meanwhile, and a few fail for that.  --no-run: what an earlier run has counted.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def prepare(folder, programs):
 def run_tests(options, rest):
     argv = [sys.executable, os.path.join(ROOT, "tests", "run.py"), "--build", options.build,
             "--coverage-build", options.coverage_build, *rest]
-    return subprocess.run(argv, check=False).returncode
+    subprocess.run(argv, check=False)
 
 
 def counts_of(folder, programs):
@@ -112,14 +113,14 @@ def refusals(path):
 
 
 def read_untested():
-    """{(path, sentence)}; the reasons are comments above them."""
+    """{(path, sentence)}"""
     with open(UNTESTED) as file:
         lines = [line.rstrip("\n") for line in file]
     return {tuple(line.split(": ", 1)) for line in lines if line and not line.startswith("#")}
 
 
 def report_refusals(counts):
-    """How many calls were not run and stand nowhere."""
+    """How many calls were not run and stand nowhere, or stand there and were run."""
     excused, seen, there, run, missing = read_untested(), set(), 0, 0, 0
     for path in sorted(counts):
         for line, sentence in refusals(path):
@@ -133,9 +134,9 @@ def report_refusals(counts):
                 print(f"  {path}:{line}: no test brings about \"{sentence}\"")
     for path, sentence in sorted(excused - seen):
         print(f"  {UNTESTED}: is brought about, or is not there: {path}: {sentence}")
-    print(f"  refusals: {there} calls, {run} brought about, {len(seen)} that no test can, "
-          f"{missing} missing")
-    return missing
+    print(f"  refusals: {there} calls, {run} brought about, {len(seen)} in the list of those that are "
+          f"not, {missing} nowhere")
+    return missing + len(excused - seen)
 
 
 def main():
@@ -147,15 +148,14 @@ def main():
     parser.add_argument("--least", type=float, default=85)
     options, rest = parser.parse_known_args()
     programs = programs_of(options.coverage_build)
-    status = 0
     if not options.no_run:
         prepare(options.folder, programs)
-        status = run_tests(options, rest)
+        run_tests(options, rest)
     counts = counts_of(options.folder, programs)
     print("coverage:")
     percent = report_lines(counts)
     missing = report_refusals(counts)
-    return 1 if status or missing or percent < options.least else 0
+    return 1 if missing or percent < options.least else 0
 
 
 if __name__ == "__main__":
