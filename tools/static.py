@@ -68,7 +68,11 @@ UNREADABLE = re.compile(r"^.*(?:fatal error|clang-diagnostic-error).*$", re.MULT
 
 
 class Missing(Exception):
-    """A checker that is not there, or does not do what it should."""
+    """A checker that is not there."""
+
+
+class Broken(Exception):
+    """One that does not do what it should."""
 
 
 def files_of(build):
@@ -80,7 +84,10 @@ def files_of(build):
         if not path.startswith(FOLDERS) or not path.endswith(".c"):
             continue
         words, skip = [], 0
-        for word in shlex.split(entry["command"])[:-1]:
+        command = shlex.split(entry["command"])[:-1]
+        if os.path.basename(command[0]) == "ccache":
+            del command[0]
+        for word in command:
             if skip:
                 skip = 0
             elif word in ("-MQ", "-MF", "-o"):
@@ -155,8 +162,8 @@ def problems(build, tool, jobs=1, pattern=""):
             status, output = task.result()
             unreadable = UNREADABLE.search(output)
             if unreadable or (status != 0 and not REMARK.search(output)):
-                raise Missing(f"{tool} cannot read {path}: "
-                              f"{unreadable[0] if unreadable else output[-500:]}")
+                raise Broken(f"{tool} cannot read {path}: "
+                             f"{unreadable[0] if unreadable else output[-500:]}")
             for key, whole in remarks_of(output, folder):
                 if key in accepted:
                     seen.add(key)
@@ -177,8 +184,8 @@ def main():
     for tool in options.tool or TOOLS:
         try:
             found = problems(os.path.abspath(options.build), tool, options.jobs, options.pattern)
-        except Missing as missing:
-            print(missing, file=sys.stderr)
+        except (Missing, Broken) as trouble:
+            print(trouble, file=sys.stderr)
             return 2
         print("\n".join([*found, f"{tool}: {len(found)} remarks"]), flush=True)
         failed = failed or bool(found)

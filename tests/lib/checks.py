@@ -132,6 +132,8 @@ def check_static(tool):
             found = static.problems(build, tool)
         except static.Missing as missing:
             raise Skip(str(missing))
+        except static.Broken as broken:
+            raise Failure(str(broken))
         if found:
             raise Failure(explain(f"{len(found)} remarks", **{tool.replace("-", "_"): "\n".join(found)}))
     return check
