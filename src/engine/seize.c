@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/timeout.h"
+#include "engine/unfinished.h"
 #include "inject/trace.h"
 #include "proc/syscall.h"
 
@@ -26,6 +27,8 @@
 #define VFORK_PATIENCE 1000
 /* Nanoseconds.  A tree in which only what is new is found for so long grows too fast. */
 #define HUNT_PATIENCE UINT64_C(10000000000)
+/* A process that only seems to be what a killed checkpoint has left does not hold us up for ever. */
+#define UNFINISHED_PATIENCE UINT64_C(2000000000)
 
 /* A tree that is being stopped. */
 struct hunt {
@@ -34,6 +37,8 @@ struct hunt {
 	uint64_t give_up; /* CLOCK_MONOTONIC */
 	uint64_t began;   /* in clock ticks since boot, as processes begin */
 	uint64_t *ret_began;
+	bool only;       /* no children become members */
+	bool may_wait;   /* for what a killed checkpoint has not finished */
 };
 
 static uint64_t now(void)
@@ -410,6 +415,15 @@ static int adopt(struct hunt *h, pid_t pid, struct error **err)
 
 	if (r == 0 && !read_stat(task, "stat", &st))
 		r = -ESRCH;
+	if (r == 0 && h->may_wait && tree_find(h->tree, st.ppid) &&
+	    is_unfinished(tree_find(h->tree, st.ppid), pid, &st)) {
+		task_free(task);
+		return -EINPROGRESS;
+	}
+	if (r == 0 && h->only) {
+		task_free(task);
+		return 0;
+	}
 	if (r == 0) {
 		task->zombie = st.state == 'Z' && st.num_threads <= 1;
 		r = st.state == 'X' ? -ESRCH : task->zombie ? 0 : survey_task(task, &st, &inner);
@@ -532,16 +546,50 @@ static void give_up(struct tree *tree)
 	}
 }
 
+static int seize_alone(struct hunt *h, struct error **err)
+{
+	int r = stop_fresh(h, err);
+
+	/* What cannot be listed is no obstacle to who has no children here. */
+	if (r == 0 && find_children(h, 0, NULL) == -EINPROGRESS)
+		r = -EINPROGRESS;
+	return r;
+}
+
+/* As it was before: it goes on, and only the root is known. */
+static void begin_anew(struct tree *tree)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+	struct task *root = tree->tasks.items[0];
+
+	give_up(tree);
+	while (tree->tasks.count > 1)
+		tree_drop(tree, tree->tasks.items[tree->tasks.count - 1]);
+	while (root->threads.count)
+		drop_thread(root, root->threads.count - 1);
+	nanosleep(&nap, NULL);
+}
+
 int seize_tree(struct tree *tree, bool only, uint64_t *ret_began, struct error **err)
 {
-	struct hunt h = {
-		.tree = tree,
-		.give_up = now() + HUNT_PATIENCE,
-		.began = ticks_now(),
-		.ret_began = ret_began,
-	};
-	int r = only ? stop_fresh(&h, err) : hunt(&h, err);
+	uint64_t began = now();
+	int r;
 
+	for (;;) {
+		struct hunt h = {
+			.tree = tree,
+			.give_up = now() + HUNT_PATIENCE,
+			.began = ticks_now(),
+			.ret_began = ret_began,
+			.only = only,
+			.may_wait = now() - began < UNFINISHED_PATIENCE,
+		};
+
+		r = only ? seize_alone(&h, err) : hunt(&h, err);
+		if (r != -EINPROGRESS)
+			break;
+		begin_anew(tree);
+	}
 	if (r < 0)
 		give_up(tree);
 	else

@@ -22,7 +22,8 @@ objects() {
 exist() {
 	local id
 	for id in $(objects); do
-		ipcs "-$1" -i "$id" 2>/dev/null | grep -qE "(shmid|semid|msqid)=$id\$" && echo "$id" || true
+		ipcs "-$1" -i "$id" 2>/dev/null | grep -E "(shmid|semid|msqid)=$id\$" >/dev/null &&
+			echo "$id" || true
 	done
 }
 
