@@ -17,3 +17,17 @@ pid_t tracee_wait(pid_t tid, int *ret_status, int options)
 
 	return pid < 0 && errno != ECHILD && errno != EINTR ? waitpid(tid, ret_status, options) : pid;
 }
+
+int tracee_wait_end(pid_t tid, int options)
+{
+	siginfo_t info;
+	int failed = 0;
+
+	while (waitid(P_PID, (id_t)tid, &info, WEXITED | options) < 0) {
+		if (errno == ECHILD)
+			return 0;
+		if (errno != EINTR && failed++)
+			return -errno;
+	}
+	return 0;
+}

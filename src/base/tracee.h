@@ -13,3 +13,6 @@ long tracee_ask(long request, pid_t tid, void *address, void *data);
 
 /* As waitpid(2), and EINTR comes through. */
 pid_t tracee_wait(pid_t tid, int *ret_status, int options);
+
+/* Until it has ended; options of waitid(2) beside WEXITED.  0 also where there is nothing to wait for. */
+int tracee_wait_end(pid_t tid, int options);

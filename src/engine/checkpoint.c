@@ -25,8 +25,8 @@
 #include "engine/share.h"
 #include "engine/tracking.h"
 #include "image/writer.h"
-#include "proc/spare.h"
 #include "kind/kind.h"
+#include "proc/spare.h"
 
 /* All that is to be undone, whatever happens. */
 struct session {
@@ -554,18 +554,18 @@ static int try_checkpoint(pid_t pid, const struct checkpoint_options *o, struct 
 	return 0;
 }
 
-static int again(pid_t pid, const struct checkpoint_options *o, struct image_writer *w,
-		 struct attempt *a, struct checkpoint_result *ret, struct error **err)
+static int open_writer(struct image_writer **w, const struct checkpoint_options *o,
+		       struct error **err)
 {
-	error_freep(err);
-	return try_checkpoint(pid, o, w, a, ret, err);
+	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
+
+	return image_writer_open(w, o->output, &wo, err);
 }
 
 /* From the beginning, while the program stands still or is copied. */
 static int without_clones(pid_t pid, const struct checkpoint_options *o, struct image_writer **w,
 			  struct attempt *a, struct checkpoint_result *ret, struct error **err)
 {
-	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
 	int r;
 
 	error_freep(err);
@@ -575,7 +575,7 @@ static int without_clones(pid_t pid, const struct checkpoint_options *o, struct 
 			    "--leave-stopped and --kill do without a clone");
 	a->no_clones = true;
 	image_writer_freep(w);
-	r = image_writer_open(w, o->output, &wo, err);
+	r = open_writer(w, o, err);
 	return r < 0 ? r : try_checkpoint(pid, o, *w, a, ret, err);
 }
 
@@ -583,20 +583,21 @@ int engine_checkpoint(pid_t pid, const struct checkpoint_options *o, struct chec
 		      struct error **err)
 {
 	cleanup_image_writer struct image_writer *w = NULL;
-	const struct image_writer_options wo = {o->zstd_level, o->zstd_adaptive};
 	struct attempt a = {
 		/* Who is tracked cannot be looked at anew: what it has written since is then forgotten. */
 		.hurry = o->then == THEN_CONTINUE && !o->track && !o->parent};
 	struct error *why = NULL;
 	/* What can fail without the target is tried before the target is stopped. */
-	int r = image_writer_open(&w, o->output, &wo, err);
+	int r = open_writer(&w, o, err);
 
 	if (r < 0)
 		return r;
 	r = try_checkpoint(pid, o, w, &a, ret, &why);
 	a.hurry = false;
-	if (a.was_hasty)
-		r = again(pid, o, w, &a, ret, &why);
+	if (a.was_hasty) {
+		error_freep(&why);
+		r = try_checkpoint(pid, o, w, &a, ret, &why);
+	}
 	if (a.lost_clone)
 		r = without_clones(pid, o, &w, &a, ret, &why);
 	error_merge(err, &why);

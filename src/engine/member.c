@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/tracee.h"
 #include "engine/ask.h"
 #include "engine/cow.h"
 #include "engine/descriptors.h"
@@ -221,29 +222,20 @@ int member_kill(const struct member *m, struct error **err)
 			  m->task->pid);
 }
 
-/* False: it could not be waited for, and the main thread's end will not be heard of. */
-static bool wait_for_end(const struct thread *t)
+static int wait_for_end(const struct thread *t)
 {
 	bool ours = t == task_leader(t->task) && t->status.ppid == getpid();
-	siginfo_t info;
-	int failed = 0;
 
 	/* The end of a child of the caller is the caller's to wait for. */
-	while (waitid(P_PID, (id_t)t->tid, &info, WEXITED | __WALL | (ours ? WNOWAIT : 0)) < 0) {
-		if (errno == ECHILD)
-			return true;
-		/* As in base/tracee.h: once more. */
-		if (errno != EINTR && failed++)
-			return false;
-	}
-	return true;
+	return tracee_wait_end(t->tid, __WALL | (ours ? WNOWAIT : 0));
 }
 
 void member_wait(struct member *m)
 {
 	/* Threads first: the main one is reported last, once all others are gone. */
 	for (size_t i = m->task->threads.count; i-- > 0;) {
-		if (!wait_for_end(m->task->threads.items[i]))
+		/* Without one of them the main one's end would never be heard of. */
+		if (wait_for_end(m->task->threads.items[i]) < 0)
 			break;
 		m->task->threads.items[i]->attached = false;
 	}

@@ -4,13 +4,13 @@ import os
 import time
 
 
-def wait_for(condition, seconds=30):
+def wait_for(condition, seconds=20):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return True
         time.sleep(0.005)
-    return False
+    return condition()
 
 
 def count(folder="."):

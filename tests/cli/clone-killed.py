@@ -11,6 +11,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from _count import wait_for  # noqa: E402
+
 STASIS = os.environ["STASIS"]
 PROGRAM = """
 import os, time
@@ -36,15 +39,6 @@ def mine():
     return [pid for pid in found if pid != os.getpid()]
 
 
-def wait_until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return condition()
-
-
 def copies():
     found = []
     for pid in mine():
@@ -59,7 +53,7 @@ def copies():
 
 program = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.DEVNULL,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-if not wait_until(lambda: os.path.exists("ready")):
+if not wait_for(lambda: os.path.exists("ready")):
     sys.exit("the program did not start")
 subprocess.run([STASIS, "checkpoint", "--kill", "-o", "image", str(program.pid)], check=True)
 program.wait()
@@ -70,7 +64,7 @@ whole = subprocess.run([STASIS, "restore", "--detach", "--clone", str(COPIES), "
 takes = time.monotonic() - begin
 for pid in whole.stdout.split():
     os.kill(int(pid), signal.SIGKILL)
-if not wait_until(lambda: not mine()):
+if not wait_for(lambda: not mine()):
     sys.exit(f"left after all were ended: {mine()}")
 
 chance = random.Random(int(os.environ.get("SEED", "5")))
@@ -86,7 +80,7 @@ for turn in range(40):
     left = copies()
     if not left:
         none += 1
-        if not wait_until(lambda: not mine()):
+        if not wait_for(lambda: not mine()):
             sys.exit(f"turn {turn}: left: {mine()}")
         continue
     some += 1
@@ -96,7 +90,7 @@ for turn in range(40):
         if "T" in state[0].split()[1] or state[1].split()[1] != "0":
             sys.exit(f"turn {turn}: a copy is {state}")
         os.kill(pid, signal.SIGKILL)
-    if not wait_until(lambda: not mine()):
+    if not wait_for(lambda: not mine()):
         sys.exit(f"turn {turn}: left after the copies were ended: {mine()}")
 if not none:
     sys.exit("the tool was never early enough to be ended before its work was done")
