@@ -141,8 +141,9 @@ def end_clone(group, program, running):
     """SIGKILL to the clone as soon as there is one.  False: the tool was faster."""
     while running.poll() is None:
         for pid in members(group) - {program.pid}:
-            with open(f"/proc/{pid}/oom_score_adj") as file:
-                score = int(file.read())
+            # In one read(2): it is about to change, and the next would be of another number.
+            with open(f"/proc/{pid}/oom_score_adj", "rb", buffering=0) as file:
+                score = int(file.read(32))
             # What makes it is there before it is.
             if score == 1000:
                 os.kill(pid, signal.SIGKILL)
