@@ -28,6 +28,8 @@
 #include "kind/kind.h"
 #include "proc/spare.h"
 
+#define CLONE_END_MS 500
+
 /* All that is to be undone, whatever happens. */
 struct session {
 	struct capture capture;
@@ -339,17 +341,18 @@ static bool choose_how_to_freeze(struct session *s, const struct checkpoint_opti
 	return true;
 }
 
-static bool has_ended(int pidfd)
+/* Within so many milliseconds. */
+static bool has_ended(int pidfd, int patience)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 
-	return pidfd >= 0 && poll(&p, 1, 0) == 1;
+	return pidfd >= 0 && poll(&p, 1, patience) == 1;
 }
 
 static bool lost_member(const struct session *s)
 {
 	vec_each(m, &s->members)
-		if (!m->task->zombie && has_ended(m->task->pidfd))
+		if (!m->task->zombie && has_ended(m->task->pidfd, 0))
 			return true;
 	return false;
 }
@@ -525,11 +528,16 @@ struct attempt {
 	bool was_hasty, lost_clone;
 };
 
-/* Somebody has ended one of them: the kernel, where memory ran out (twin.h). */
-static bool lost_clone(const struct session *s)
+/*
+ * Somebody has ended one of them: the kernel, where memory ran out (twin.h).  Who is ended cannot be
+ * asked any more a little before its end is told.
+ */
+static bool lost_clone(const struct session *s, int why)
 {
+	int patience = why == -ESRCH ? CLONE_END_MS : 0;
+
 	vec_each(m, &s->members)
-		if (!m->snapshot.twin.helper && has_ended(m->snapshot.twin.pidfd))
+		if (!m->snapshot.twin.helper && has_ended(m->snapshot.twin.pidfd, patience))
 			return true;
 	return false;
 }
@@ -543,7 +551,7 @@ static int try_checkpoint(pid_t pid, const struct checkpoint_options *o, struct 
 	int r = checkpoint_once(&s, pid, o, w, err);
 
 	a->was_hasty = a->hurry && r == -ESTALE;
-	a->lost_clone = r < 0 && lost_clone(&s);
+	a->lost_clone = r < 0 && lost_clone(&s, r);
 	if (r < 0)
 		return r;
 	if (ret) {
